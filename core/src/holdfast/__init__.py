@@ -1,0 +1,1 @@
+"""Holdfast core: hooks, model, loader, configuration, errors and the pure engine."""

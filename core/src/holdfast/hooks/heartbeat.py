@@ -1,0 +1,37 @@
+"""Storage heartbeat: signs of life that travel through the storage itself."""
+
+from holdfast.hooks.markers import hookspec
+from holdfast.model.views import HeartbeatReading, PoolView
+
+
+class HeartbeatDriver:
+    """Writes and watches per-host heartbeats on one kind of storage pool. Group `holdfast.heartbeat`; chosen per pool.
+
+    Runs on the hosts, inside the agent (drivers with `runs_on = "server"` run in the management server instead and are
+    told whose path to use by `reader`/`writer`). All methods block and must return or raise within `deadline` seconds;
+    I/O that may hang belongs where it can hang alone.
+
+    Errors: `Unreachable` (the storage does not answer), `Refused` (it answered and said no). Both mean "unknown".
+    """
+
+    runs_on = "agent"
+
+    @hookspec
+    def prepare(self, pool: PoolView, writer: str, deadline: float) -> None:
+        """Make room for `writer`'s heartbeat on the pool. Idempotent; touches nothing else there."""
+        raise NotImplementedError
+
+    @hookspec
+    def write(self, pool: PoolView, writer: str, sequence: int, deadline: float) -> None:
+        """Write `writer`'s beat so that no reader sees it torn. Returning says that it is on the storage."""
+        raise NotImplementedError
+
+    @hookspec
+    def read(self, pool: PoolView, subject: str, reader: str, deadline: float) -> HeartbeatReading:
+        """What `reader` sees of `subject`'s beat, judged by the reader's own clock. `NotFound` if there is none."""
+        raise NotImplementedError
+
+    @hookspec
+    def remove(self, pool: PoolView, subject: str, deadline: float) -> None:
+        """Remove what `prepare` and `write` left for `subject`. Idempotent."""
+        raise NotImplementedError

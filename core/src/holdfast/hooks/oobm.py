@@ -1,0 +1,38 @@
+"""OOBM driver: a host's power switch."""
+
+from holdfast.hooks.markers import hookspec, optional
+from holdfast.model.states import PowerAction, PowerState
+from holdfast.model.views import BmcView
+
+
+class OobmDriver:
+    """Reads and switches the power of hosts through their BMCs. Group `holdfast.oobm`; chosen per host.
+
+    All methods block; the manager calls them in a bounded pool and gives up after `deadline` seconds, so return or
+    raise by then. One driver object serves many BMCs from several threads at once.
+
+    Errors: `Unreachable` (no answer), `AuthenticationFailed`, `Refused` (the BMC said no), `Unsupported`. Anything else
+    counts as a broken driver. No text or repr may carry the password.
+    """
+
+    @hookspec
+    def power_state(self, bmc: BmcView, deadline: float) -> PowerState:
+        """Ask the BMC now, never a cache. Only a plain "off" is `OFF`; a transitional or odd answer is `UNKNOWN`."""
+        raise NotImplementedError
+
+    @hookspec
+    def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:
+        """Ask for `action` (not STATUS) and return the BMC's words. Idempotent: "already off" on OFF is success.
+
+        Returning says that the BMC accepted the command, and proves nothing (S3): the caller reads the state back.
+        """
+        raise NotImplementedError
+
+    @optional
+    def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
+        """Optional. Change the password of `bmc.username` on the BMC itself; raise `Unsupported` if it cannot."""
+        raise NotImplementedError
+
+    @optional
+    def self_test(self) -> None:
+        """Optional. Raise `ConfigurationError` if the driver cannot work on this machine. Called once at start."""

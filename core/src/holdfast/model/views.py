@@ -1,0 +1,105 @@
+"""What drivers and pure code are shown of the cloud: small immutable views, no database ids, no handles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.model.secret import Secret
+from holdfast.model.states import GuestState, HostStatus, ResourceState
+
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host as drivers see it. `details` are the rows of `host_details`; `pools` the uuids of its HA pools."""
+
+    uuid: str
+    name: str
+    hypervisor: str
+    zone: str
+    pod: str
+    cluster: str
+    url: str = ""
+    address: str = ""
+    status: str = HostStatus.UP
+    resource_state: str = ResourceState.ENABLED
+    details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One storage pool as heartbeat drivers see it."""
+
+    uuid: str
+    name: str
+    pool_type: str
+    heartbeat: str
+    address: str = ""
+    port: int = 0
+    path: str = ""
+    details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class BmcView:
+    """One BMC as OOBM drivers see it. `port` is text, as the API takes it (nested clouds put a VM's uuid there)."""
+
+    host_uuid: str
+    driver: str
+    address: str
+    port: str
+    username: str
+    password: Secret
+    level: int = 1
+    options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class VmSpec:
+    """All that a hypervisor needs to run a VM. `cpu_speed` is MHz per CPU, `ram` is MB."""
+
+    uuid: str
+    name: str
+    instance_name: str
+    cpu: int
+    cpu_speed: int
+    ram: int
+    template: str = ""
+    pool: str = ""
+    network: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VmReport:
+    """What a host says of one VM: its guest state and the run epoch it was started under."""
+
+    vm_uuid: str
+    state: GuestState
+    run_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One sign of life of a host's agent.
+
+    `boot_id` changes when the host boots. `watchdog_armed` says that the host's watchdog will reset it once its
+    storage lease lapses; a proof by lease needs it (design §3). `load` is optional measured use.
+    """
+
+    host_uuid: str
+    boot_id: str
+    sequence: int
+    watchdog_armed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReading:
+    """What a reader saw of a host's storage heartbeat.
+
+    `unchanged_for` is seconds by the reader's own clock since it last saw the sequence move (or since it first looked,
+    when it never saw it move). No two machines' clocks are compared.
+    """
+
+    sequence: int
+    unchanged_for: float
+    ever_moved: bool = True

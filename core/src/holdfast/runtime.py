@@ -1,0 +1,51 @@
+"""Time, calls off the event loop, and identities: what differs between the real world and the simulated one.
+
+Code that is given a `Runtime` and takes time, threads and chance from nowhere else runs unchanged under both.
+"""
+
+from collections.abc import Callable
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Two clocks. Decisions use `monotonic` only; `wall` is for people."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, of this process alone."""
+
+    def wall(self) -> float:
+        """Seconds since 1970-01-01 UTC; may jump."""
+
+
+class CallPool(Protocol):
+    """Runs blocking calls off the event loop, at most `limit` at a time, each with its own deadline."""
+
+    async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Result of `function(*args)`, or `DeadlineExceeded` after `deadline` seconds, waiting for a turn included.
+
+        A call that ran out of time keeps its place in the pool until it really ends; its late result is dropped.
+        """
+
+    @property
+    def limit(self) -> int:
+        """How many calls run at once."""
+
+
+class Runtime(Protocol):
+    """What a manager gets its time, threads and chance from."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clocks."""
+
+    def pool(self, name: str, limit: int) -> CallPool:
+        """A pool of its own for one kind of call; `name` shows in thread names and traces."""
+
+    def uuid(self) -> str:
+        """A new identity. Deterministic under simulation."""
+
+    def random(self) -> float:
+        """A number in [0, 1) for jitter. Deterministic under simulation."""

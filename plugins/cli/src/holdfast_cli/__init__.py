@@ -1,0 +1,1 @@
+"""Holdfast on the command line: demo, explain, api."""

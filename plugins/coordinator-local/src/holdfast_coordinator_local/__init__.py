@@ -1,0 +1,1 @@
+"""Ownership leases for a single Holdfast process."""

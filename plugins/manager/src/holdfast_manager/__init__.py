@@ -1,0 +1,1 @@
+"""The running loop of a Holdfast management server."""

@@ -1,0 +1,1 @@
+"""Notifiers for Holdfast: log lines and webhooks."""

@@ -1,0 +1,1 @@
+"""Placement filters and scorers for Holdfast."""

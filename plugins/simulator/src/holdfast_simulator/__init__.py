@@ -1,0 +1,1 @@
+"""A simulated world for Holdfast: hosts, BMCs, pools, networks, virtual time and scenarios."""

@@ -1,0 +1,1 @@
+"""Holdfast's memory: the SQL store, its migrations, and the SQLite database driver."""
