@@ -8,7 +8,7 @@ from holdfast.model.views import Beat, HostView, VmReport, VmSpec
 
 
 class HostListener(Protocol):
-    """Where a driver that runs in the management server delivers what a host's agent says. Thread-safe, never blocks."""
+    """Where a driver that runs in the management server delivers what a host's agent says. Never blocks."""
 
     def on_connected(self, host_uuid: str, boot_id: str, cpus: int, speed: int, ram: int) -> None:
         """The agent connected: CPUs, MHz per CPU, bytes of memory."""
@@ -66,8 +66,6 @@ class Hypervisor:
         raise NotImplementedError
 
     @optional
-    def migrate_vm(
-        self, host: HostView, target: HostView, vm: VmSpec, permit: PermitGrant, deadline: float
-    ) -> None:
+    def migrate_vm(self, host: HostView, target: HostView, vm: VmSpec, permit: PermitGrant, deadline: float) -> None:
         """Optional. Move a running VM to `target` live; returns once it runs there under `permit` and not here."""
         raise NotImplementedError

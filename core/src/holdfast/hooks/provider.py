@@ -69,7 +69,7 @@ class HaProvider:
     hypervisor = "Unknown"
     display_name = "HAProvider"
     defaults: Mapping[str, str] = {}
-    """Values of `kvm.ha.*` settings that this provider's hosts use instead of the catalogue's, unless an admin set one."""
+    """Values of `kvm.ha.*` settings for hosts of this provider where no admin set one."""
 
     @hookspec
     def eligibility(self, host: HostView, surroundings: Surroundings) -> Eligibility:
@@ -98,7 +98,7 @@ class HaProvider:
 
     @hookspec
     def read_back(self, host: HostView, probes: Probes) -> Evidence:
-        """One fresh look at whether the fence took: `chassis-power` DEAD for a plain off, ALIVE for on, else unknown."""
+        """One fresh look at whether the fence took: `chassis-power` DEAD for plain off, ALIVE for on, else unknown."""
         raise NotImplementedError
 
     @optional
