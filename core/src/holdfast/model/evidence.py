@@ -27,6 +27,7 @@ class Evidence:
 
     `opinion` is what the observation says of the subject. `source` names the observer (a driver, a neighbour host,
     an admin). `detail` is a short sentence for people: no secrets. `subject` is a host or VM uuid.
+    `lasting` is for how many seconds the observer has seen it so, by its own clock (storage heartbeats: unchanged for).
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class Evidence:
     detail: str = ""
     max_age: float = 60.0
     pool: str = ""
+    lasting: float = 0.0
 
     def is_fresh(self, now: float) -> bool:
         """Whether it still counts at `now`. Evidence from the future counts for nothing (S2)."""
