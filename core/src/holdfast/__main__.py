@@ -1,0 +1,100 @@
+"""`holdfast`, also `python -m holdfast`: core's own commands, and those of installed plugins by name.
+
+A plugin's command is imported only when it is called; help shows the others from metadata alone.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from holdfast.commands import config as config_commands
+from holdfast.commands import plugins as plugin_commands
+from holdfast.commands import processes
+from holdfast.discovery import Catalogue, discover
+from holdfast.errors import HoldfastError
+from holdfast.log_output import redact, start_logging
+from holdfast.plugins import Plugins
+
+Configure = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], int]
+
+OWN: dict[str, tuple[str, Configure, Run]] = {
+    "plugins": ("show and verify installed plugins", plugin_commands.configure, plugin_commands.run),
+    "config": ("verify the configuration", config_commands.configure, config_commands.run),
+    "server": ("run a management server", processes.configure, processes.run_server),
+    "agent": ("run the agent of a KVM host", processes.configure, processes.run_agent),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 2 for a fault of input or configuration, shown as one line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = False
+    try:
+        first, _rest = _global_options(add_help=False).parse_known_args(words)
+        debug = first.debug
+        start_logging("debug" if debug else "warning")
+        parser, run = _parser(first.word)
+        arguments = parser.parse_args(words)
+        return run(arguments)
+    except HoldfastError as error:
+        if debug:
+            raise
+        print(f"holdfast: {redact(' '.join(str(error).split()))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output went away; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _global_options(add_help: bool) -> argparse.ArgumentParser:
+    """Options that stand before the command; without help, only to find the command's word."""
+    parser = argparse.ArgumentParser(
+        prog="holdfast", description="High availability for KVM clouds.", add_help=add_help, allow_abbrev=False
+    )
+    parser.add_argument("--config", metavar="FILE", default=None, help="configuration file")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and debugging lines")
+    if not add_help:
+        parser.add_argument("word", nargs="?")
+        parser.add_argument("rest", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _parser(word: str | None) -> tuple[argparse.ArgumentParser, Run]:
+    """The full parser, and what runs `word`. Only that command's plugin is imported."""
+    catalogue = discover()
+    parser = _global_options(add_help=True)
+    parser.add_argument("--version", action="version", version=f"holdfast {version('holdfast')}")
+    words = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    run: Run = _nothing
+    for name, (summary, configure, own) in OWN.items():
+        configure(words.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+        run = own if name == word else run
+    for name in catalogue.names("command"):
+        if name in OWN:
+            continue
+        subparser = words.add_parser(name, help=_origin(catalogue, name), allow_abbrev=False)
+        if name == word:
+            command = Plugins(catalogue=catalogue).driver("command", name)
+            subparser.description = command.summary or None
+            command.configure(subparser)
+            run = command.run
+    return parser, run
+
+
+def _origin(catalogue: Catalogue, name: str) -> str:
+    entries = catalogue.claims("command", name)
+    return "from " + " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
+
+
+def _nothing(_arguments: argparse.Namespace) -> int:
+    raise AssertionError("argparse refuses an unknown or absent word before this is reached")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
