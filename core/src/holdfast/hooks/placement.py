@@ -63,8 +63,18 @@ class Placement:
 
     Pure and quick: no I/O, no state between calls but the settings given at construction. What is said of one host must
     depend on the request and that host alone, never on the other hosts: the planner asks again only for the host
-    that changed.
+    that changed. It hands over requests without `vm_uuid` and `excluded`, which are its own business.
     """
+
+    reads: frozenset[str] | None = None
+    """A promise that saves time: the only fields of `Request` that the answers depend on. None: any of them.
+
+    `cluster` need not be named by one who only tells the VM's own cluster from all others: the planner looks into the
+    own cluster first, and asks about the others with cluster "".
+    """
+
+    scores: bool = True
+    """False promises that `score` always answers empty."""
 
     @hookspec
     def refuse(self, request: Request, hosts: Sequence[HostRoom]) -> Mapping[str, str]:
