@@ -1,0 +1,84 @@
+"""From the database's errors to Holdfast's. The texts leave out statements and parameters: they may hold secrets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from holdfast.errors import Conflict, OutcomeUnknown, StoreError, StoreUnavailable
+from sqlalchemy import exc
+
+_MYSQL_DUPLICATE = {1062, 1169, 1586}
+_MYSQL_LOST_RACE = {1205, 1213}
+_MYSQL_SCHEMA = {1054, 1146}
+_SQLITE_UNIQUE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"}
+
+
+class LostRace(Exception):
+    """The database chose this transaction as the victim of a deadlock, and undid it whole. It may be tried again."""
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise Holdfast's error for the database's; `doing` names what was attempted ("read host")."""
+    try:
+        yield
+    except exc.TimeoutError as problem:
+        raise StoreUnavailable(f"cannot {doing}: all connections to the database are busy") from problem
+    except exc.DBAPIError as problem:
+        raise translation(doing, problem) from problem
+    except exc.SQLAlchemyError as problem:
+        raise StoreError(f"cannot {doing}: {type(problem).__name__}") from problem
+
+
+def translation(doing: str, problem: exc.DBAPIError) -> Exception:
+    """What an error means for the caller."""
+    code = _code(problem)
+    if isinstance(problem, exc.IntegrityError):
+        if code in _MYSQL_DUPLICATE | _SQLITE_UNIQUE:
+            return Conflict(f"cannot {doing}: another row has the same unique key")
+        return StoreError(f"cannot {doing}: {_words(problem)}")
+    if code in _MYSQL_LOST_RACE:
+        return LostRace(f"cannot {doing}: {_words(problem)}")
+    if problem.connection_invalidated or isinstance(problem, exc.InterfaceError):
+        return StoreUnavailable(f"cannot {doing}: the connection to the database broke ({_words(problem)})")
+    if code in _MYSQL_SCHEMA or code == "SQLITE_ERROR":
+        return StoreError(f"cannot {doing}: {_words(problem)}; has this database been migrated?")
+    if isinstance(problem, (exc.OperationalError, exc.InternalError)):
+        return StoreUnavailable(f"cannot {doing}: {_words(problem)}")
+    if isinstance(problem, exc.DatabaseError) and _is_damaged(code):
+        return StoreUnavailable(f"cannot {doing}: {_words(problem)}")
+    return StoreError(f"cannot {doing}: {_words(problem)}")
+
+
+def commit(transaction: sa.Transaction) -> None:
+    """Commit. `OutcomeUnknown` unless the database itself said that the transaction was undone."""
+    try:
+        transaction.commit()
+    except exc.DBAPIError as problem:
+        if _code(problem) in _MYSQL_LOST_RACE:
+            raise LostRace(_words(problem)) from problem
+        raise OutcomeUnknown(
+            f"the database failed while a batch was committed ({_words(problem)}): read back what was written"
+        ) from problem
+
+
+def _is_damaged(code: Any) -> bool:
+    return isinstance(code, str) and code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def _code(problem: exc.DBAPIError) -> Any:
+    """SQLite's name of the error, MySQL's number."""
+    original: Any = problem.orig
+    name = getattr(original, "sqlite_errorname", None)
+    if name is not None:
+        return name
+    arguments = getattr(original, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def _words(problem: exc.DBAPIError) -> str:
+    """The driver's own words, without the values that MySQL quotes in some of them."""
+    arguments = getattr(problem.orig, "args", ())
+    text = str(arguments[-1]) if arguments else type(problem.orig).__name__
+    return text.split("'")[0].strip() if isinstance(problem, (exc.IntegrityError, exc.DataError)) else text

@@ -1,0 +1,156 @@
+"""The store over SQL: reads, batches, and nothing that depends on which database it is."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from holdfast.errors import ConfigurationError, Conflict, StoreUnavailable
+from holdfast.hooks.database import Database
+from holdfast.hooks.markers import hookimpl
+from holdfast.hooks.store import Change, Query, Store
+from holdfast.model.rows import R, Row
+
+from holdfast_store import failures
+from holdfast_store.batches import Batches, UnevenGroup
+from holdfast_store.cipher import Cipher
+from holdfast_store.encoding import Encoding
+from holdfast_store.migrate import migrate
+from holdfast_store.options import WRITE_OPTION
+from holdfast_store.queries import Queries
+from holdfast_store.reading import Reader
+from holdfast_store.settings import checked_path
+from holdfast_store.vault import Vault
+
+_DEADLOCK_ATTEMPTS = 4
+_LARGEST_ID = 2**63 - 1
+
+
+class SqlStore(Store):
+    """The store of Holdfast, over any database that SQLAlchemy and a `holdfast.database` driver reach.
+
+    Settings: `key_file`, the file with the key of the secrets (default: `key` in `data_dir`).
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._key_file = checked_path(settings, "holdfast.store sql", "key_file", default_name="key")
+        self._database: Database | None = None
+        self._engine: sa.Engine | None = None
+        self._closed = False
+        self._readers: dict[type[Row], Reader[Any]] = {}
+        self._vault = Vault(None)
+        self._writer: AbstractContextManager[Any] = nullcontext()
+        self._encoding = Encoding(self._cipher)
+        self._queries = Queries(self._encoding)
+        self._batches = Batches(self._encoding, self._cipher)
+
+    @hookimpl
+    def bind(self, database: Database) -> None:
+        """Take the database driver. Nothing is connected yet."""
+        engine = database.engine()
+        self._vault = Vault(self._key_of(engine))
+        # SQLite has one writer at a time, and its waiters poll: within a process a lock is fairer and quicker.
+        self._writer = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._database, self._engine = database, engine
+
+    @hookimpl
+    def get(self, record: type[R], row_id: int) -> R | None:
+        """The row with this id, or None."""
+        if not 0 < row_id <= _LARGEST_ID:
+            return None
+        with self._reading(record) as connection:
+            raw = connection.execute(self._queries.one(record), {"row_id": row_id}).fetchall()
+        rows = self._reader(record).rows(raw)
+        return rows[0] if rows else None
+
+    @hookimpl
+    def select(self, record: type[R], query: Query) -> list[R]:
+        """All rows that match, in order."""
+        statement = self._queries.rows(record, query)
+        with self._reading(record) as connection:
+            raw = connection.execute(statement).fetchall()
+        return self._reader(record).rows(raw)
+
+    @hookimpl
+    def count(self, record: type[Row], query: Query) -> int:
+        """How many rows match, `limit` and `offset` aside."""
+        statement = self._queries.count(record, query)
+        with self._reading(record) as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    @hookimpl
+    def commit(self, changes: Sequence[Change]) -> tuple[int, ...]:
+        """Write the batch in one transaction, in order, and return the ids of its Inserts, in order."""
+        if not changes:
+            return ()
+        grouped = len(changes) > 1
+        for _ in range(_DEADLOCK_ATTEMPTS):
+            try:
+                return self._attempt(changes, grouped=grouped)
+            except UnevenGroup:
+                grouped = False
+            except failures.LostRace:
+                continue
+        raise Conflict("other servers were writing the same rows again and again: read again, decide again")
+
+    @hookimpl
+    def migrate(self) -> None:
+        """Bring the schema to this program's version, and make the key of the secrets on the first start."""
+        try:
+            with failures.translated("migrate the database"):
+                migrate(self._bound(), self._vault)
+        except failures.LostRace as problem:
+            raise StoreUnavailable(f"{problem}: wait until nobody else uses the database, and start again") from problem
+
+    @hookimpl
+    def close(self) -> None:
+        """Refuse everything from now on. The connections belong to the database driver."""
+        self._closed = True
+
+    def _attempt(self, changes: Sequence[Change], *, grouped: bool) -> tuple[int, ...]:
+        with self._writer, failures.translated("write"), self._bound().connect() as connection:
+            transaction = connection.execution_options(**{WRITE_OPTION: True}).begin()
+            try:
+                ids = self._batches.run(connection, changes, grouped=grouped)
+            except BaseException:
+                _undo(transaction)
+                raise
+            failures.commit(transaction)
+            return ids
+
+    @contextmanager
+    def _reading(self, record: type[Row]) -> Iterator[sa.Connection]:
+        with failures.translated(f"read {record.TABLE}"), self._bound().connect() as connection:
+            yield connection
+
+    def _bound(self) -> sa.Engine:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if self._engine is None:
+            raise ConfigurationError("the store has no database: bind() it to one first")
+        return self._engine
+
+    def _reader(self, record: type[R]) -> Reader[R]:
+        found = self._readers.get(record)
+        if found is None:
+            found = self._readers[record] = Reader(record, self._cipher)
+        return found
+
+    def _cipher(self) -> Cipher:
+        return self._vault.open(self._bound())
+
+    def _key_of(self, engine: sa.Engine) -> Path | None:
+        lives_in_memory = engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:")
+        if self._key_file is None and not lives_in_memory:
+            raise ConfigurationError("holdfast.store sql: set key_file, the file that holds the key of the secrets")
+        return None if lives_in_memory else self._key_file
+
+
+def _undo(transaction: sa.Transaction) -> None:
+    """Roll back. A connection that is too broken even for that was rolled back by its server."""
+    try:
+        transaction.rollback()
+    except sa.exc.SQLAlchemyError:
+        transaction.connection.invalidate()
