@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from holdfast_api.call import Call
 
 FieldType = Literal[
-    "string", "uuid", "boolean", "integer", "long", "float", "date", "list", "set", "map", "object", "responseobject"
+    "string",
+    "uuid",
+    "boolean",
+    "short",
+    "integer",
+    "long",
+    "float",
+    "date",
+    "list",
+    "set",
+    "map",
+    "object",
+    "responseobject",
 ]
 Answer = dict[str, Any]
 """One rendered object: field name → JSON value. Fields that are None are left out of the answer."""

@@ -10,7 +10,8 @@
    `kind` says what the function returns: "list" → `Listing`; "sync" → one item of the response object, or `Success` if
    it responds "success"; "async" → `JobRequest`; "create-async" → `JobRequest` with `created`.
 2. Response objects are `ResponseObject` tables in a module of `holdfast_api.responses` that `responses.MODULES` names.
-   `responds` and a parameter's `of` give such an object by name; `of` needs one with a `record`.
+   `responds` and a parameter's `of` give such an object by name; `of` needs one with a `record`. Parts of the cloud
+   (zone, pod, cluster, host, storagepool …) can always be referred to.
 3. Handlers run in a thread and may block on the store; they touch nothing but `call`. They never act on hosts or VMs:
    that is the job of a management server, which finds the stored `AsyncJob` (`call.JobRequest` says how).
 4. Parameters arrive checked and typed (`call.Call`). What only the handler can check it refuses with
@@ -29,7 +30,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal
 
-from holdfast.model import Row
+from holdfast.model import Cluster, Host, Network, Pod, Row, ServiceOffering, StoragePool, Template, Vm, Zone
 
 from holdfast_api.call import Call
 from holdfast_api.fields import SUCCESS, Field, ResponseObject
@@ -129,6 +130,20 @@ def command(
     return declare
 
 
+_REFERABLE: dict[str, type[Row]] = {
+    "zone": Zone,
+    "pod": Pod,
+    "cluster": Cluster,
+    "host": Host,
+    "storagepool": StoragePool,
+    "serviceoffering": ServiceOffering,
+    "template": Template,
+    "network": Network,
+    "virtualmachine": Vm,
+}
+"""What any command may refer to, whether or not the module that shows it is installed."""
+
+
 class Registry:
     """All commands and response objects by name. Refuses, when made, declarations that do not fit each other."""
 
@@ -148,9 +163,9 @@ class Registry:
                 raise ValueError(f"{one.name}: {parameter.name} refers to {parameter.of!r}, which has no record")
 
     def record_of(self, name: str) -> type[Row] | None:
-        """The record behind a response object."""
+        """The record that `of` refers to by this name."""
         found = self.objects.get(name)
-        return found.record if found else None
+        return found.record if found and found.record else _REFERABLE.get(name)
 
     def responding(self, name: str, *, besides: str = "") -> list[str]:
         """Names of the commands that answer with this object."""

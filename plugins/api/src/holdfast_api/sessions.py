@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from holdfast.errors import Conflict
-from holdfast.hooks.store import Delete, Insert, Query, Store, Update
+from holdfast.hooks.store import Change, Delete, Insert, Query, Store, Update
 from holdfast.model import ApiSession, Moment
 
 _OLDEST_REMOVED_AT_ONCE = 100
@@ -30,8 +30,8 @@ class Sessions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self, user_id: int, idle: float) -> Ticket:
-        """A new session of this user; sessions that ended by themselves are cleared away on the way."""
+    def open(self, user_id: int, idle: float, *also: Change) -> Ticket:
+        """A new session, stored together with `also`; sessions that ended by themselves are cleared away on the way."""
         ticket = Ticket(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         now = Moment(time.time())
         over = Query(below={"last_used": now - 2 * idle}, limit=_OLDEST_REMOVED_AT_ONCE)
@@ -39,7 +39,7 @@ class Sessions:
         session = ApiSession(
             session_hash=_hash(ticket.session), key_hash=_hash(ticket.key), user_id=user_id, created=now, last_used=now
         )
-        self._store.commit([*ended, Insert(session)])
+        self._store.commit([*ended, Insert(session), *also])
         return ticket
 
     def find(self, session: str, key: str, idle: float) -> ApiSession | None:

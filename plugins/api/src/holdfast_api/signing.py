@@ -37,12 +37,16 @@ def readings(parameters: Mapping[str, str]) -> Iterator[str]:
         budget -= 1
         if budget < 0:
             return
-        encoded = ((name if raw_names else quote(name, safe=safe), quote(value, safe=safe)) for name, value in order)
-        line = "&".join(f"{name}={value}" for name, value in encoded)
-        line = line.lower() if "~" in safe else line.replace("~", "%7E").lower()
+        pairs = ((name if raw_names else _encoded(name, safe), _encoded(value, safe)) for name, value in order)
+        line = "&".join(f"{name}={value}" for name, value in pairs).lower()
         if line not in seen:
             seen.add(line)
             yield line
+
+
+def _encoded(text: str, safe: str) -> str:
+    encoded = quote(text, safe=safe)
+    return encoded if "~" in safe else encoded.replace("~", "%7E")
 
 
 def _subsets(characters: list[str]) -> list[str]:

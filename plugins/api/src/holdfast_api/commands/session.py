@@ -1,5 +1,8 @@
 """login and logout."""
 
+from dataclasses import replace
+
+from holdfast.hooks.store import Insert
 from holdfast.model import Secret
 
 from holdfast_api.authentication import Authenticator
@@ -33,7 +36,12 @@ def login(call: Call) -> Cookies:
     if caller is None or not is_root(call.text("domain")) or call.text("domainId", ROOT_UUID) not in (ROOT_UUID, "1"):
         raise ApiFault(UNAUTHORIZED, _DENIED)
     idle = call.settings.number("api.session.timeout")
-    ticket = sessions.open(caller.user.id, idle)
+    told = replace(call, caller=caller).event(
+        "USER.LOGIN",
+        f"the user {caller.user.username} logged in from {call.address}",
+        resource=("User", caller.user.uuid),
+    )
+    ticket = sessions.open(caller.user.id, idle, Insert(told))
     answer = {
         "username": caller.user.username,
         "userid": caller.user.uuid,
