@@ -48,11 +48,11 @@ def next_due(host: HostHa) -> float:
 
 
 def begin(host: HostHa, cause: HAEvent, now: float, reason: str, evidence: tuple[Evidence, ...]) -> Step:
-    """Enter Fencing: first the quarantine and the roster, nothing else."""
-    host, decisions = move(host._replace(fence=Fence(cause, reads=evidence)), cause, now, reason, evidence)
+    """Enter Fencing: first the quarantine and the roster, nothing else. Changes nothing where the table refuses."""
+    moved, decisions = move(host._replace(fence=Fence(cause, reads=evidence)), cause, now, reason, evidence)
     if not decisions:
         return host, ()
-    host = host._replace(samples=Samples(), activity_due=now, held="")
+    host = moved._replace(samples=Samples(), activity_due=now, held="")
     return host, (*decisions, Prepare(host.token))
 
 
@@ -136,7 +136,8 @@ def _attempt_failed(host: HostHa, now: float, policy: HostPolicy, problem: str) 
     # A new generation: a read-back that comes in now belongs to an attempt that is over.
     reason = f"fence attempt {fence.attempt} failed: {problem}"
     host = host._replace(fence=fence, action_busy=False, token=host.token + 1, activity_busy=False, reason=reason)
-    if fence.attempt == policy.fence_max_attempts:
+    # Said again after as many more: the process that made the last of them may have died before it could say so.
+    if fence.attempt % policy.fence_max_attempts == 0:
         text = (
             f"{fence.attempt} fence attempts failed ({problem}). The VMs wait for a proof of death: slow attempts go "
             "on; a lease that runs out under an armed watchdog, or declareHostDead, proves it too"
@@ -163,12 +164,11 @@ def survived(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: s
 
 def lease_expired(host: HostHa, now: float, evidence: tuple[Evidence, ...], policy: HostPolicy) -> Step:
     """The storage lease ran out under an armed watchdog: proof, once the host is prepared. The brake holds no proof."""
+    reason = "storage lease, watchdog and margin have run out on every pool"
     if host.state is not HAState.FENCING:
-        reason = "storage lease, watchdog and margin have run out on every pool"
         return begin(host, HAEvent.LEASE_EXPIRED, now, reason, evidence)
-    fence = _of(host)
-    if fence.stage is Stage.PREPARING:
-        return host._replace(fence=fence._replace(cause=HAEvent.LEASE_EXPIRED, reads=evidence)), ()
+    if _of(host).stage is Stage.PREPARING:
+        return _better_cause(host, HAEvent.LEASE_EXPIRED, now, reason, evidence)
     return prove(host, ProofKind.LEASE_EXPIRED, now, evidence, policy)
 
 
@@ -176,10 +176,17 @@ def declared(host: HostHa, now: float, evidence: Evidence, policy: HostPolicy) -
     """An admin's word: proof, once the host is prepared. It is refused by the table where the host is not in doubt."""
     if host.state is not HAState.FENCING:
         return begin(host, HAEvent.DECLARED_DEAD, now, evidence.detail, (evidence,))
-    fence = _of(host)
-    if fence.stage is Stage.PREPARING:
-        return host._replace(fence=fence._replace(cause=HAEvent.DECLARED_DEAD, reads=(evidence,))), ()
+    if _of(host).stage is Stage.PREPARING:
+        return _better_cause(host, HAEvent.DECLARED_DEAD, now, evidence.detail, (evidence,))
     return prove(host, ProofKind.DECLARED_DEAD, now, (evidence,), policy)
+
+
+def _better_cause(host: HostHa, cause: HAEvent, now: float, reason: str, evidence: tuple[Evidence, ...]) -> Step:
+    """A proof arrived while the host is prepared: written down at once, used when it is. An admin's word stands."""
+    fence = _of(host)
+    if fence.cause in (cause, HAEvent.DECLARED_DEAD):
+        return host, ()
+    return move(host._replace(fence=fence._replace(cause=cause, reads=evidence)), cause, now, reason, evidence)
 
 
 def prove(host: HostHa, kind: ProofKind, now: float, evidence: tuple[Evidence, ...], policy: HostPolicy) -> Step:

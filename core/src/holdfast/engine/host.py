@@ -242,7 +242,7 @@ def _declared(host: HostHa, seen: Declared, now: float, policy: HostPolicy, doma
 
 
 def _recover_done(host: HostHa, seen: RecoverDone, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
-    if seen.token != host.token or host.state is not HAState.RECOVERING:
+    if seen.token != host.token or host.state is not HAState.RECOVERING or not host.action_busy:
         return host, _NOTHING
     host = host._replace(action_busy=False)
     if seen.accepted:
@@ -254,7 +254,7 @@ def _recover_done(host: HostHa, seen: RecoverDone, now: float, policy: HostPolic
     return host._replace(activity_due=now + policy.activity_interval), decisions
 
 
-def _tick_recovering(host: HostHa, now: float, policy: HostPolicy) -> Step:
+def _tick_recovering(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
     if host.action_busy or now < host.activity_due:
         return host, _NOTHING
     if host.recoveries >= policy.recovery_attempts:
@@ -264,7 +264,11 @@ def _tick_recovering(host: HostHa, now: float, policy: HostPolicy) -> Step:
             else "recovery first is not configured"
         )
         return fencing.begin(host, HAEvent.RECOVERY_THRESHOLD_EXCEEDED, now, reason, host.activity_evidence)
-    host = host._replace(recoveries=host.recoveries + 1, action_busy=True, activity_due=inf)
+    brake = held(domains, policy)
+    if brake:
+        alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.BRAKE", brake),)
+        return host._replace(held=brake, activity_due=now + policy.activity_interval), alarms
+    host = host._replace(recoveries=host.recoveries + 1, action_busy=True, activity_due=inf, held="")
     return host, (Recover(host.token, host.recoveries),)
 
 
@@ -288,7 +292,7 @@ def _tick_state(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Dom
     if host.state is HAState.FENCING:
         return fencing.tick(host, now, policy, domains)
     if host.state is HAState.RECOVERING:
-        return _tick_recovering(host, now, policy)
+        return _tick_recovering(host, now, policy, domains)
     if host.state is HAState.RECOVERED and now >= host.activity_due:
         return move(host, HAEvent.RECOVERY_WAIT_TIMEOUT, now, "the host did not come back in time", ())
     return host, _NOTHING
@@ -296,10 +300,12 @@ def _tick_state(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Dom
 
 def _tick_watched(host: HostHa, now: float, policy: HostPolicy) -> Step:
     decisions: tuple[Decision, ...] = ()
+    if host.activity_busy:
+        return host, _NOTHING
     if host.state is HAState.DEGRADED and now - host.since >= policy.degraded_max:
         host, decisions = move(host, HAEvent.PERIODIC_RECHECK, now, "the longest Degraded period is over", ())
         host = host._replace(activity_due=now)
-    if host.activity_busy or now < host.activity_due:
+    if now < host.activity_due:
         return host, decisions
     if host.state is HAState.SUSPECT:
         host, moved = move(host, HAEvent.PERFORM_ACTIVITY_CHECK, now, "look for signs of life on its storage", ())
@@ -327,7 +333,7 @@ def _cut_done(host: HostHa, seen: CutDone, now: float, policy: HostPolicy, domai
 
 
 def _power_read(host: HostHa, seen: PowerRead, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
-    if seen.token != host.token or host.fence is None or host.fence.stage is not Stage.READING:
+    if seen.token != host.token or host.fence is None or host.fence.stage is not Stage.READING or not host.action_busy:
         return host, _NOTHING
     return fencing.power_read(host, seen.evidence, now, policy)
 

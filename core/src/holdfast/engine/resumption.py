@@ -3,7 +3,6 @@
 Only what was stored is known. Counters start anew: evidence of another process's clock is no evidence.
 """
 
-from math import inf
 from typing import Any
 
 from holdfast.engine.incident import Decision, Fence, HostHa, Prepare, Step
@@ -37,7 +36,7 @@ def resume(uuid: str, state: HAState | None, kept: dict[str, Any], now: float, p
     elif state is HAState.RECOVERED:
         host = host._replace(activity_due=now + policy.recovery_wait)
     elif state is HAState.FENCING:
-        host = host._replace(fence=_fence(kept.get("fence")), activity_due=inf)
+        host = host._replace(fence=_fence(kept.get("fence")), activity_due=now)
         decisions = (Prepare(host.token),)
     return host, decisions
 

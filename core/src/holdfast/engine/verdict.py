@@ -52,7 +52,10 @@ def power(evidence: Sequence[Evidence], now: float) -> tuple[Opinion, tuple[Evid
 def lease_expired(evidence: Sequence[Evidence], now: float, needed: float) -> bool:
     """Whether every pool's heartbeat has stood still for longer than lease + watchdog + margin.
 
-    Only means anything if the host had confirmed an armed watchdog; the caller checks that.
+    Only means anything if the host had confirmed an armed watchdog; the caller checks that. Whatever shows writing on
+    any pool contradicts it.
     """
+    if activity(evidence, now).opinion is Opinion.ALIVE:
+        return False
     beats = tuple(e for e in evidence if e.kind is Kind.HEARTBEAT)
     return bool(beats) and all(e.read_at(now) is Opinion.DEAD and e.lasting > needed for e in beats)
