@@ -1,11 +1,17 @@
 """A real server on a loopback port, over the conformance kit's plain store."""
 
 import asyncio
+import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from cs import CloudStack
 from holdfast.bell import ProcessBell
 from holdfast.hooks.service import ServiceContext
 from holdfast_api.bootstrap import PASSWORD_VARIABLE
@@ -13,6 +19,7 @@ from holdfast_api.service import ApiService
 from holdfast_conformance.model_store import ModelStore
 
 PASSWORD = "correct horse battery"
+WAIT_SECONDS = 60
 
 
 class RecordingBell(ProcessBell):
@@ -39,7 +46,7 @@ class RunningApi:
             name="ms1",
             config=None,
             settings=settings,
-            plugins=None,
+            plugins=SimpleNamespace(names=lambda point: ("kvm", "simulator") if point == "hypervisor" else ()),
             store=store,
             coordinator=None,  # type: ignore[arg-type]
             bell=self.bell,
@@ -47,24 +54,112 @@ class RunningApi:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._run(self.service.start(self.context))
+        try:
+            self._run(self.service.start(self.context))
+        except BaseException:
+            self.stop()
+            raise
 
     def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.context.live['api.port']}"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.context.live['api.port']}/client/api"
+        return f"{self.root}/client/api"
 
     @property
     def integration_url(self) -> str:
         return f"http://127.0.0.1:{self.context.live['api.integration_port']}/client/api"
 
     def stop(self) -> None:
+        if self._loop.is_closed():
+            return
         self._run(self.service.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.join(WAIT_SECONDS)
         self._loop.close()
+
+    def admin(self, command: str, **parameters: Any) -> Any:
+        """Call a command on the integration port; the value under the envelope's key."""
+        answer = ask(self.integration_url, {"command": command, **parameters})
+        assert answer.status == 200, answer.body
+        [value] = answer.json.values()
+        return value
+
+    def refused(self, command: str, **parameters: Any) -> tuple[int, str]:
+        """Call a command that must fail; the error code and the text."""
+        answer = ask(self.integration_url, {"command": command, **parameters})
+        [value] = answer.json.values()
+        assert answer.status == value["errorcode"] != 200
+        return value["errorcode"], value["errortext"]
+
+    def keys(self) -> tuple[str, str]:
+        """New keys of the administrator."""
+        [user] = self.admin("listUsers", username="admin")["user"]
+        made = self.admin("registerUserKeys", id=user["id"])["userkeys"]
+        return made["apikey"], made["secretkey"]
+
+    def client(self, **options: Any) -> CloudStack:
+        """A signed client, PyPI's `cs`."""
+        key, secret = self.keys()
+        return CloudStack(endpoint=self.url, key=key, secret=secret, timeout=WAIT_SECONDS, **options)
+
+
+class HttpAnswer:
+    """Status, headers and body of an answer, whatever its status."""
+
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.body)  # type: ignore[no-any-return]
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Name → value of the cookies that were set."""
+        pairs = (line.partition(";")[0].partition("=") for line in self.headers.get_all("Set-Cookie", []))
+        return {name: value for name, _, value in pairs}
+
+
+def ask(
+    url: str,
+    parameters: dict[str, Any] | str = "",
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> HttpAnswer:
+    """One request with urllib. Parameters given as a dict ask for JSON."""
+    if isinstance(parameters, dict):
+        parameters = urlencode({"response": "json", **parameters})
+    target = f"{url}?{parameters}" if parameters else url
+    request = urllib.request.Request(target, data=body, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:
+            return HttpAnswer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return HttpAnswer(error.code, error.headers, error.read())
+
+
+@pytest.fixture(name="ask")
+def asking() -> Callable[..., HttpAnswer]:
+    """`ask`, for tests: conftest is no module that can be imported."""
+    return ask
+
+
+@pytest.fixture
+def password() -> str:
+    return PASSWORD
 
 
 @pytest.fixture
