@@ -81,7 +81,7 @@ def test_a_suite_changed_after_its_definition_is_a_collection_error(pytester: py
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(
-        ["*TestSneaky deletes the standard test test_off_is_idempotent*", "*TestSkipped skips a whole suite*"]
+        ["*TestSkipped skips a whole suite*", "*TestSneaky deletes the standard test test_off_is_idempotent*"]
     )
 
 

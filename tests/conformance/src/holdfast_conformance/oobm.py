@@ -192,7 +192,7 @@ class OobmConformance(Conformance):
 
     def test_agrees_with_a_chassis(self, driver: OobmDriver, bench: OobmBench) -> None:
         """Any order of actions, buttons pressed by hand, and cut cables leaves the readings true."""
-        run_machine(lambda: ChassisMachine(driver, bench, self.capabilities))
+        run_machine(lambda: ChassisMachine(driver, bench, self.capabilities), self.model_examples)
 
     @property
     def _deadline(self) -> float:

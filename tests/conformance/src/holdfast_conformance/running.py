@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from holdfast_conformance.agreement import without_shrinking
 from holdfast_conformance.guard import standard_tests
 from holdfast_conformance.suite import Conformance
 
@@ -23,10 +24,13 @@ def failures(
             continue
         lent = fixtures()
         wanted = list(inspect.signature(function).parameters)[1:]
+        token = without_shrinking.set(True)
         try:
             function(suite(), **{parameter: lent[parameter] for parameter in wanted})
         except pytest.skip.Exception:
             continue
         except (Exception, pytest.fail.Exception) as problem:
             found[name] = problem
+        finally:
+            without_shrinking.reset(token)
     return found

@@ -13,9 +13,13 @@ MANDATORY_LIMIT = 6
 
 
 class Conformance:
-    """Parent of the suites. `point` is the name of the extension point."""
+    """Parent of the suites. `point` is the name of the extension point.
+
+    `model_examples` is how many runs the reference model makes; lower it for devices that are slow.
+    """
 
     point: ClassVar[str] = ""
+    model_examples: ClassVar[int] = 80
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a suite that drops standard tests where it is written, also when the pytest plugin is off."""
