@@ -57,7 +57,9 @@ class Catalogue:
     """All entry points of Holdfast's groups, as installed at one instant. Making one imports no plugin."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self.entries: tuple[Entry, ...] = tuple(sorted(entries, key=lambda entry: (entry.point, entry.name)))
+        self.entries: tuple[Entry, ...] = tuple(
+            sorted(entries, key=lambda entry: (entry.point, entry.name, entry.distribution))
+        )
         self._by_name: dict[tuple[str, str], list[Entry]] = {}
         for entry in self.entries:
             self._by_name.setdefault((entry.point, entry.name), []).append(entry)

@@ -12,13 +12,16 @@ from typing import TextIO
 
 MASK = "****"
 
-_NAMES = (
-    r"[\w.-]*(?:passwords?|passwd|passphrase|secret[_-]?(?:access[_-]?)?keys?|secret|signature|api[_-]?key|"
-    r"session[_-]?key|access[_-]?key|auth[_-]?token|token|j_?session_?id)"
+_PLAIN = (
+    r"[\w.-]{0,40}(?:passwords?|passwd|passphrase|secret[_-]?(?:access[_-]?)?keys?|api[_-]?keys?|session[_-]?key|"
+    r"access[_-]?key|auth[_-]?token|j_?session_?id)"
 )
+# These also stand before a colon in plain prose ("wrong signature: it is ..."): masked only where a value is meant.
+_AMBIGUOUS = r"[\w.-]{0,40}(?:secret|signature|token)"
+_VALUE = r"""b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'"""
 _PAIR = re.compile(
-    rf"""(?P<name>\b{_NAMES}["']?\s*(?:=|:|%3[dD])\s*)"""
-    r"""(?P<value>b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'|[^\s&,;)\]}"']+)""",
+    rf"""(?P<name>\b(?:{_PLAIN}["']?\s*(?:=|:|%3d)|{_AMBIGUOUS}(?:["']?\s*=|["']\s*:|["']?\s*%3d|:(?=\s*["'])))\s*)"""
+    rf"""(?P<value>{_VALUE}|[^\s&,;)\]}}"']+)""",
     re.IGNORECASE,
 )
 _HEADER = re.compile(

@@ -94,18 +94,18 @@ class Plugins:
 
         Raises the first error, or returns those that the configuration says to start without.
         """
-        return self._each_selected(self.settings)
+        return self._each_selected(self.settings, tuple(POINTS))
 
-    def load_selected(self) -> list[ConfigurationError]:
-        """Construct everything that the configuration selects, so that trouble shows at start and not at fence time.
+    def load_selected(self, *points: str) -> list[ConfigurationError]:
+        """Construct everything selected, at these points or all, so that trouble shows at start and not at fence time.
 
         Raises the first error, or returns those that the configuration says to start without.
         """
-        return self._each_selected(self.driver)
+        return self._each_selected(self.driver, points or tuple(POINTS))
 
-    def _each_selected(self, do: Callable[[str, str], object]) -> list[ConfigurationError]:
+    def _each_selected(self, do: Callable[[str, str], object], points: tuple[str, ...]) -> list[ConfigurationError]:
         tolerated = []
-        for point in POINTS:
+        for point in points:
             for name in self.config.selected(point) or ():
                 try:
                     do(point, name)
