@@ -105,3 +105,8 @@ class HaProvider:
     def polls_health(self, host: HostView) -> bool:
         """Optional. True if `check_health` must be asked at every poll because beats alone do not tell. Quick, pure."""
         return False
+
+    @optional
+    def defaults_for(self, host: HostView) -> Mapping[str, str]:
+        """Optional. `defaults` as they are for this host, where they differ from host to host. Quick, pure."""
+        return self.defaults

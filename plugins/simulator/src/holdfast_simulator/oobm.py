@@ -1,0 +1,49 @@
+"""OOBM driver `simulator`: power over simulated hosts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.errors import Unreachable, Unsupported
+from holdfast.hooks.markers import hookimpl
+from holdfast.model import PowerAction, PowerState, Secret
+from holdfast.model.views import BmcView
+
+from holdfast_simulator.seat import Seat
+from holdfast_simulator.world.bmc import Bmc
+from holdfast_simulator.world.gateway import Gateway
+
+
+class SimulatorOobm(Seat):
+    """Switches a simulated host's chassis through the BMC of the fence level. Address and port are not looked at."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, *, gateway: Gateway | None = None) -> None:
+        super().__init__(settings, gateway)
+
+    @hookimpl
+    def power_state(self, bmc: BmcView, deadline: float) -> PowerState:
+        """Ask the BMC now."""
+        device = self._device(bmc)
+        answer = self.gateway.ask_bmc(device.host, deadline, device.status, bmc.password)
+        assert isinstance(answer, PowerState)
+        return answer
+
+    @hookimpl
+    def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:
+        """Ask for an action; the chassis follows later, or not at all."""
+        if action is PowerAction.STATUS:
+            raise Unsupported("STATUS is no action: read the power state")
+        device = self._device(bmc)
+        server = self.gateway.server
+        return str(self.gateway.ask_bmc(device.host, deadline, device.order, server, action, bmc.password))
+
+    @hookimpl
+    def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
+        """Change the password that the BMC accepts; it accepts any until then."""
+        device = self._device(bmc)
+        self.gateway.ask_bmc(device.host, deadline, device.change_password, bmc.password, Secret(new_password))
+
+    def _device(self, bmc: BmcView) -> Bmc:
+        if not self.gateway.alive:
+            raise Unreachable(f"{self.gateway.server} is dead")
+        with self.gateway.world.lock:
+            return self.gateway.world.host(bmc.host_uuid).bmc(str(bmc.level))

@@ -1,0 +1,253 @@
+"""The runtime a simulated management server is given, and the world's own time, both on a `VirtualLoop`.
+
+Blocking driver calls run in greenlets: where a real driver would block its thread, the greenlet goes back to the loop
+and is resumed by a virtual timer. A call that never ends keeps its place in its pool, as a stuck thread would.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
+from holdfast.errors import DeadlineExceeded
+
+from holdfast_simulator.virtual_loop import PROCESS, Process, VirtualHandle, VirtualLoop
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+EPOCH = 1_750_000_000.0
+"""Wall-clock time at virtual time 0."""
+
+
+class VirtualClock:
+    """The clocks of one simulated machine.
+
+    `offset` and `rate` make its monotonic clock its own (no two machines' clocks may be compared); `skew` is how far
+    its wall clock is off, and may be changed at any time to make it jump.
+    """
+
+    def __init__(self, loop: VirtualLoop, offset: float = 0.0, rate: float = 1.0, skew: float = 0.0) -> None:
+        self._loop = loop
+        self._offset = offset
+        self._rate = rate
+        self.skew = skew
+
+    def monotonic(self) -> float:
+        """Steady seconds of this machine alone."""
+        return self._offset + self._loop._now * self._rate
+
+    def wall(self) -> float:
+        """What this machine believes the date to be."""
+        return EPOCH + self._loop._now + self.skew
+
+
+class _Job:
+    """One blocking call on its way through a pool."""
+
+    __slots__ = ("args", "context", "function", "future", "kwargs")
+
+    def __init__(
+        self, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.future = future
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.context = contextvars.copy_context()
+
+
+class VirtualCallPool:
+    """A `holdfast.runtime.CallPool` under virtual time."""
+
+    def __init__(self, loop: VirtualLoop, name: str, limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"pool {name}: a limit of {limit} would let no call run")
+        self._loop = loop
+        self._name = name
+        self._limit = limit
+        self._running = 0
+        self._waiting: deque[_Job] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many calls run at once."""
+        return self._limit
+
+    @property
+    def running(self) -> int:
+        """How many calls run now, stuck ones included."""
+        return self._running
+
+    async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Result of `function(*args)`, or `DeadlineExceeded` after `deadline` seconds."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        job = _Job(future, function, args, kwargs)
+        if self._running < self._limit:
+            self._running += 1
+            self._loop.call_soon(self._start, job)
+        else:
+            self._waiting.append(job)
+        timer = self._loop.call_later(deadline, self._expire, future, deadline, function)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _expire(self, future: asyncio.Future[Any], deadline: float, function: Callable[..., Any]) -> None:
+        if not future.done():
+            what = getattr(function, "__qualname__", repr(function))
+            _fail(future, DeadlineExceeded(f"{what}: no answer within {deadline:g} s (pool {self._name})"))
+
+    def _start(self, job: _Job) -> None:
+        runner = greenlet(self._run)
+        runner.gr_context = job.context
+        process = PROCESS.get()
+        if process is not None:
+            process.greenlets.add(runner)
+        runner.switch(job, process)
+
+    def _run(self, job: _Job, process: Process | None) -> None:
+        try:
+            if not job.future.done():
+                result = job.function(*job.args, **job.kwargs)
+                if not job.future.done():
+                    job.future.set_result(result)
+        except GreenletExit:
+            return
+        except BaseException as problem:
+            if not job.future.done():
+                _fail(job.future, problem)
+        finally:
+            if process is not None:
+                process.greenlets.discard(getcurrent())
+        self._running -= 1
+        while self._waiting and self._running < self._limit:
+            following = self._waiting.popleft()
+            if not following.future.done():
+                self._running += 1
+                self._loop.call_soon(self._start, following, context=following.context)
+
+
+def _fail(future: asyncio.Future[Any], problem: BaseException) -> None:
+    """Hand over an error quietly: whoever waits gets it, and one who crashed meanwhile must not make noise."""
+    future.set_exception(problem)
+    future._log_traceback = False
+
+
+class VirtualWaiter:
+    """Parks the calling greenlet until the answer or the timeout, whichever comes first."""
+
+    __slots__ = ("_context", "_loop", "_parked", "_set", "value")
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._parked: greenlet | None = None
+        self._context: contextvars.Context | None = None
+        self._set = False
+        self.value: Any = None
+
+    def set(self, value: Any) -> None:
+        """Give the answer; only the first counts."""
+        if self._set:
+            return
+        self._set = True
+        self.value = value
+        if self._parked is not None:
+            self._loop.call_soon(self._resume, context=self._context)
+
+    def wait(self, timeout: float) -> bool:
+        """Leave to the loop until there is an answer; `RuntimeError` on the event loop itself."""
+        if self._set:
+            return True
+        current = getcurrent()
+        hub = current.parent
+        if hub is None:
+            raise RuntimeError("a blocking call on the event loop: drivers may only be called through a pool")
+        self._parked = current
+        self._context = contextvars.copy_context()
+        timer: VirtualHandle = self._loop.call_later(timeout, self._resume, context=self._context)
+        hub.switch()
+        timer.cancel()
+        return self._set
+
+    def _resume(self) -> None:
+        parked, self._parked = self._parked, None
+        if parked is not None:
+            parked.switch()
+
+
+class VirtualTime:
+    """The world's time on a virtual loop (`holdfast_simulator.world.timing.WorldTime`)."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._context = loop.world_context
+
+    def now(self) -> float:
+        """True virtual time."""
+        return self._loop._now
+
+    def wall(self) -> float:
+        """The date, perfectly set."""
+        return EPOCH + self._loop._now
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> VirtualHandle:
+        """Let the world do something later, in no process."""
+        return self._loop.call_at(when, callback, *args, context=self._context)
+
+    def waiter(self) -> VirtualWaiter:
+        """Something the calling greenlet can wait for."""
+        return VirtualWaiter(self._loop)
+
+    def sleep(self, seconds: float) -> None:
+        """Park the calling greenlet."""
+        VirtualWaiter(self._loop).wait(seconds)
+
+    def halt(self) -> None:
+        """Park the calling greenlet for ever: what a call of a crashed process does."""
+        hub = getcurrent().parent
+        if hub is None:
+            raise RuntimeError("only a driver call can be halted")
+        hub.switch()
+
+
+class VirtualRuntime:
+    """A `holdfast.runtime.Runtime` for one simulated process; chance comes from `seed` alone."""
+
+    def __init__(self, loop: VirtualLoop, process: Process, seed: str, clock: VirtualClock | None = None) -> None:
+        self._loop = loop
+        self._process = process
+        self._random = random.Random(f"{seed}/{process.name}")  # noqa: S311 - reproducible on purpose
+        self._clock = clock or VirtualClock(loop)
+
+    @property
+    def clock(self) -> VirtualClock:
+        """This process's clocks."""
+        return self._clock
+
+    def pool(self, name: str, limit: int) -> VirtualCallPool:
+        """A pool of its own for one kind of call."""
+        return VirtualCallPool(self._loop, name, limit)
+
+    def uuid(self) -> str:
+        """A new identity, the same in every replay."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def random(self) -> float:
+        """A number in [0, 1), the same in every replay."""
+        return self._random.random()
+
+
+def run_virtually(loop: VirtualLoop, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking driver function under virtual time, from ordinary code; for tests and set-up."""
+    pool = VirtualCallPool(loop, "direct", 1)
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise AssertionError("run_virtually is for code outside the loop")
+    return loop.run_until_complete(pool.call(1e9, function, *args, **kwargs))

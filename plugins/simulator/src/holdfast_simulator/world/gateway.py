@@ -1,0 +1,106 @@
+"""How a management server reaches the world: requests and answers over paths that may fail. A dead one gets nowhere."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from holdfast.errors import Unreachable
+
+from holdfast_simulator.world.network import AGENT, BMC, COORDINATOR, DATABASE
+
+if TYPE_CHECKING:
+    from holdfast_simulator.world.host import SimHost
+    from holdfast_simulator.world.world import World
+
+
+class Owner(Protocol):
+    """The process behind a gateway."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+
+    def deliver(self, callback: Callable[..., object], *args: Any) -> None:
+        """Run a listener's callback in it."""
+
+
+class Gateway:
+    """One process's way into the world. Blocking; to be used from a pool's call."""
+
+    def __init__(self, world: "World", server: str, owner: Owner) -> None:
+        self.world = world
+        self.server = server
+        self._owner = owner
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process still runs."""
+        return self._owner.alive
+
+    def deliver(self, callback: Callable[..., object], *args: Any) -> None:
+        """Bring something to the process."""
+        if self._owner.alive:
+            self._owner.deliver(callback, *args)
+
+    def ask(self, kind: str, target: str, deadline: float, handle: Callable[..., object], *args: Any) -> Any:
+        """Send a request and wait for the answer; `handle(reply, *args)` runs in the world when it arrives.
+
+        `Unreachable` after `deadline`: whether it arrived is not known. An exception as the answer is raised.
+        """
+        waiter = self.send(kind, target, handle, *args)
+        if not waiter.wait(deadline):
+            raise Unreachable(f"{self.server}: no answer from {target} ({kind}) within {deadline:g} s")
+        if isinstance(waiter.value, Exception):
+            raise waiter.value
+        return waiter.value
+
+    def send(self, kind: str, target: str, handle: Callable[..., object], *args: Any) -> Any:
+        """Send a request; returns what the answer will come to."""
+        world = self.world
+        if not self._owner.alive:
+            raise Unreachable(f"{self.server} is dead: it reaches nothing")
+        waiter = world.time.waiter()
+        with world.lock:
+            network = world.network
+            back = network.path(kind, target, self.server)
+            network.send(
+                network.path(kind, self.server, target),
+                handle,
+                lambda answer: network.send(back, waiter.set, answer),
+                *args,
+            )
+        return waiter
+
+    # --- the ends of the paths
+
+    def ask_agent(self, host: "SimHost", deadline: float, act: Callable[..., object], *args: Any) -> Any:
+        """Ask a host's agent. The message is bound to the connection of this instant."""
+        with self.world.lock:
+            session = host.session()
+
+        def arrive(reply: Callable[[Any], object]) -> None:
+            self.world.agents.receive(session, host, act, reply, *args)
+
+        return self.ask(AGENT, host.uuid, deadline, arrive)
+
+    def ask_bmc(self, host: "SimHost", deadline: float, handle: Callable[..., object], *args: Any) -> Any:
+        """Ask one of a host's BMCs."""
+        return self.ask(BMC, host.uuid, deadline, handle, *args)
+
+    def ask_coordinator(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Ask the coordinator service."""
+        return self.ask(COORDINATOR, COORDINATOR, deadline, _answering(function), *args)
+
+    def ask_database(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Ask the database."""
+        return self.ask(DATABASE, DATABASE, deadline, _answering(function), *args)
+
+
+def _answering(function: Callable[..., Any]) -> Callable[..., None]:
+    def handle(reply: Callable[[Any], object], *args: Any) -> None:
+        try:
+            answer = function(*args)
+        except Exception as problem:
+            answer = problem
+        reply(answer)
+
+    return handle

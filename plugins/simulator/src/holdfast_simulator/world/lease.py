@@ -1,0 +1,99 @@
+"""A host's storage lease and its watchdog: how a host that nobody can reach ends its own VMs."""
+
+import math
+from typing import TYPE_CHECKING
+
+from holdfast_simulator.world.happenings import What
+from holdfast_simulator.world.timing import Timer
+
+if TYPE_CHECKING:
+    from holdfast_simulator.world.host import SimHost
+
+
+class HostLease:
+    """The lease is held while a beat landed on any of the host's pools within `physics.lease`.
+
+    When it lapses on all of them and the host runs a VM there, the watchdog is no longer fed and resets the host
+    `physics.watchdog_time` later; a hung kernel feeds nothing either. Without such a VM nothing is reset (S11), and
+    starts are refused until the lease is renewed. Messages sent before a lapse are void after it.
+    """
+
+    def __init__(self, host: "SimHost") -> None:
+        self._host = host
+        self._began = host.world.time.now()
+        self._lapses = 0
+        self._counted = -math.inf
+        self._hung_at = 0.0
+        self._stop_timer: Timer | None = None
+        self._bite_timer: Timer | None = None
+
+    @property
+    def armed(self) -> bool:
+        """Whether the watchdog will reset the host when the lease lapses; what the agent's beats say."""
+        physics = self._host.world.physics
+        return physics.watchdog_armed and physics.self_fence == "reboot" and bool(self._host.pools)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the host keeps a lease at all."""
+        return bool(self._host.pools) and self._host.world.physics.watchdog_armed
+
+    def begin(self) -> None:
+        """The host booted: the lease counts from now."""
+        self._began = self._host.world.time.now()
+
+    def renewed_at(self) -> float:
+        """When it was renewed last."""
+        beats = (self._host.world.pool(pool).last_beat(self._host.uuid) for pool in self._host.pools)
+        return max(self._began, max(beats, default=-math.inf))
+
+    def lapsed(self) -> bool:
+        """Whether it does not hold now."""
+        now = self._host.world.time.now()
+        return self.kept and now - self.renewed_at() > self._host.world.physics.lease
+
+    def lapses(self) -> int:
+        """How often it has lapsed since the world began."""
+        return self._lapses + (self.lapsed() and self.renewed_at() != self._counted)
+
+    def note(self) -> None:
+        """Circumstances are about to be judged anew: remember a lapse, and set the timers that depend on it."""
+        if self.lapsed() and self.renewed_at() != self._counted:
+            self._lapses += 1
+            self._counted = self.renewed_at()
+        for timer in (self._stop_timer, self._bite_timer):
+            if timer is not None:
+                timer.cancel()
+        self._stop_timer = self._bite_timer = None
+        host = self._host
+        self._hung_at = (self._hung_at or host.world.time.now()) if host.condition == "hung" else 0.0
+        if self.kept and host.condition in ("up", "hung") and not any(host.reaches(pool) for pool in host.pools):
+            self._set_timers()
+
+    def _set_timers(self) -> None:
+        host, physics = self._host, self._host.world.physics
+        end = self.renewed_at() + physics.lease
+        if physics.self_fence == "reboot":
+            bite = min(end, self._hung_at) if self._hung_at else end
+            self._bite_timer = host.world.time.call_at(bite + physics.watchdog_time, self._bite, host.boots)
+        elif physics.self_fence == "stop":
+            self._stop_timer = host.world.time.call_at(end, self._stop_guests, host.boots)
+
+    def _endangered(self) -> bool:
+        host = self._host
+        return any(not guest.spec.pool or guest.spec.pool in host.pools for guest in host.book.live())
+
+    def _bite(self, boot: int) -> None:
+        host = self._host
+        if host.boots == boot and host.powered and self._endangered():
+            host.world.tell(What.SELF_FENCED, host=host.uuid, detail="watchdog")
+            host.reset("watchdog")
+
+    def _stop_guests(self, boot: int) -> None:
+        host = self._host
+        if host.boots != boot or host.condition != "up":
+            return
+        for guest in host.book.live():
+            if not guest.spec.pool or guest.spec.pool in host.pools:
+                del host.book.guests[guest.spec.uuid]
+                host.drop_guest(guest, "storage lease lapsed")
