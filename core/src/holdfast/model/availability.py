@@ -48,7 +48,10 @@ class HaTransition(Row):
 
 @record("oobm", unique=(("host_id",),))
 class Oobm(Row):
-    """Out-of-band management of one host. `ordered_state` is the power state an operator last ordered ('' for none)."""
+    """Out-of-band management of one host. `ordered_state` is the power state an operator last ordered ('' for none).
+
+    `new_password` waits to be put into the BMC; a job's parameters, which are stored in the clear, never carry one.
+    """
 
     id: int = 0
     host_id: int
@@ -59,6 +62,7 @@ class Oobm(Row):
     port: str = ""
     username: str = ""
     password: Secret | None = None
+    new_password: Secret | None = None
     manage_console_protocol: str = ""
     manage_console_port: str = ""
     ordered_state: str = ""

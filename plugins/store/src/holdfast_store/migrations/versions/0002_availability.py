@@ -69,6 +69,7 @@ def _make_oobm() -> None:
         Column("port", SHORT, nullable=False),
         Column("username", SHORT, nullable=False),
         Column("password", LONG, nullable=True),
+        Column("new_password", LONG, nullable=True),
         Column("manage_console_protocol", SHORT, nullable=False),
         Column("manage_console_port", SHORT, nullable=False),
         Column("ordered_state", SHORT, nullable=False),
