@@ -59,6 +59,7 @@ class Store:
 
 class Calm:
     name = "calm"
+    SETTINGS = {}
     def __init__(self, settings): self.settings = settings
     @hookimpl
     async def start(self, context):

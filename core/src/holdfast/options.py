@@ -1,7 +1,7 @@
 """What a plugin's settings table may hold: the optional class attribute `SETTINGS`.
 
 A driver declares `SETTINGS: Mapping[str, Option]`. Its table in the configuration file is then checked against it, and
-the driver is constructed with every option present, typed and in range. Without `SETTINGS` it gets its table as it is.
+the driver is constructed with every option present, typed and in range. Without `SETTINGS` it gets its table unchecked.
 """
 
 import math

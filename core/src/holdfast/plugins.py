@@ -81,13 +81,20 @@ class Plugins:
         return self._once((point, name), self._classes, self._import)  # type: ignore[no-any-return]
 
     def settings(self, point: str, name: str) -> Mapping[str, Any]:
-        """What the driver is constructed with: its own table, checked against its `SETTINGS` if it declares them."""
+        """What the driver is constructed with: its own table, checked against its `SETTINGS` if it declares them.
+
+        An option named `data_dir` or `key_file` takes the value of `[server]` unless the table gives one. A driver that
+        declares nothing gets its table as written with `data_dir` added; a store, which keeps secrets, `key_file` too.
+        """
         options = declared(self.driver_class(point, name))
-        table = self.config.table(point, name)
+        table, server = self.config.table(point, name), self.config.server
+        shared: dict[str, Any] = {"data_dir": server.data_dir, "key_file": server.key_file}
         if options is None:
-            return MappingProxyType(dict(table))
-        data_dir = self.config.server.data_dir
-        return MappingProxyType(read_options(options, table, self.config.place(point, name), data_dir))
+            given = shared if point == "store" else {"data_dir": server.data_dir}
+            return MappingProxyType({**given, **table})
+        given = {key: value for key, value in shared.items() if key in options}
+        place = self.config.place(point, name)
+        return MappingProxyType(read_options(options, {**given, **table}, place, server.data_dir))
 
     def check_selected(self) -> list[ConfigurationError]:
         """Import and verify everything that the configuration selects, and its settings; construct nothing.
