@@ -51,11 +51,16 @@ def translation(doing: str, problem: exc.DBAPIError) -> Exception:
     return StoreError(f"cannot {doing}: {_words(problem)}")
 
 
-def commit(transaction: sa.Transaction) -> None:
-    """Commit. `OutcomeUnknown` unless the database itself said that the transaction was undone."""
+def commit(connection: sa.Connection, transaction: sa.Transaction) -> None:
+    """Commit. `OutcomeUnknown` unless the database itself said that the transaction was undone.
+
+    After a failure the connection is closed for good: the transaction might still be open on it, and whoever is lent
+    the connection next would read what was never committed.
+    """
     try:
         transaction.commit()
     except exc.DBAPIError as problem:
+        connection.invalidate()
         if _code(problem) in _MYSQL_LOST_RACE:
             raise LostRace(_words(problem)) from problem
         raise OutcomeUnknown(

@@ -115,9 +115,9 @@ class SqlStore(Store):
             try:
                 ids = self._batches.run(connection, changes, grouped=grouped)
             except BaseException:
-                _undo(transaction)
+                _undo(connection, transaction)
                 raise
-            failures.commit(transaction)
+            failures.commit(connection, transaction)
             return ids
 
     @contextmanager
@@ -148,9 +148,9 @@ class SqlStore(Store):
         return None if lives_in_memory else self._key_file
 
 
-def _undo(transaction: sa.Transaction) -> None:
+def _undo(connection: sa.Connection, transaction: sa.Transaction) -> None:
     """Roll back. A connection that is too broken even for that was rolled back by its server."""
     try:
         transaction.rollback()
     except sa.exc.SQLAlchemyError:
-        transaction.connection.invalidate()
+        connection.invalidate()

@@ -155,7 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
 
-def run_against_model(store: Store, *, histories: int = 60, steps: int = 20) -> None:
+def run_against_model(store: Store, *, histories: int = 40, steps: int = 20) -> None:
     """Run many made-up histories on `store` and on the model; raise `AssertionError` at the first difference."""
 
     class Machine(StoreMachine):

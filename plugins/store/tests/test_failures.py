@@ -1,0 +1,197 @@
+"""What goes wrong with a database is said in Holdfast's own errors, and the store goes on afterwards."""
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from holdfast.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidRequest,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+)
+from holdfast.hooks.store import Insert, Query, Update
+from holdfast.model import Event, Host, Moment, Secret, Vm
+from holdfast_conformance.store_rows import event, host, vm
+from holdfast_store.failures import LostRace, translation
+from holdfast_store.sqlite import SqliteDatabase
+from holdfast_store.store import SqlStore
+
+
+def test_a_database_locked_by_somebody_else_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written; readers go on; and when the lock is gone, writing works again."""
+    monkeypatch.setattr("holdfast_store.sqlite._BUSY_SECONDS", 0.05)
+    database, store = SqliteDatabase({"data_dir": str(tmp_path)}), SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    store.migrate()
+    other = sqlite3.connect(tmp_path / "holdfast.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.commit([Insert(event())])
+    assert store.count(Event, Query()) == 0
+    other.execute("ROLLBACK")
+    other.close()
+    store.commit([Insert(event())])
+    assert store.count(Event, Query()) == 1
+    store.close()
+    database.close()
+
+
+def test_a_connection_that_breaks_around_the_commit_leaves_the_outcome_unknown(
+    store: SqlStore, database: SqliteDatabase
+) -> None:
+    """The caller has to read back, sees nothing that was not committed, and the store goes on."""
+
+    def break_connection(connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+
+    sa.event.listen(database.engine(), "commit", break_connection)
+    with pytest.raises(OutcomeUnknown, match="read back"):
+        store.commit([Insert(event())])
+    sa.event.remove(database.engine(), "commit", break_connection)
+    assert store.count(Event, Query()) == 0
+    store.commit([Insert(event())])
+    assert store.count(Event, Query()) == 1
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    """And says which step failed."""
+    (tmp_path / "holdfast.db").write_bytes(b"this is not a database" * 100)
+    database, store = SqliteDatabase({"data_dir": str(tmp_path)}), SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        store.migrate()
+    database.close()
+
+
+def test_a_database_that_was_not_migrated_says_so(database: SqliteDatabase, tmp_path: Path) -> None:
+    """Instead of waiting for it for ever."""
+    store = SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    with pytest.raises(StoreError, match="migrated") as caught:
+        store.select(Vm, Query())
+    assert not isinstance(caught.value, StoreUnavailable)
+
+
+def test_a_store_without_a_database_says_so() -> None:
+    """A mistake of whoever put the process together."""
+    with pytest.raises(ConfigurationError, match="bind"):
+        SqlStore({}).get(Vm, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "x" * 191}, r"vm_instance\.name .*191 characters, at most 190"),
+        ({"instance_name": "x" * 256}, r"vm_instance\.instance_name .*256 characters, at most 255"),
+        ({"reason": "\ud800"}, r"vm_instance\.reason"),
+        ({"ram": 2**63}, r"vm_instance\.ram .*64 bits"),
+        ({"ram": "512"}, r"vm_instance\.ram .*not a whole number"),
+        ({"ram": True}, r"vm_instance\.ram"),
+        ({"ram": None}, r"vm_instance\.ram cannot be empty"),
+        ({"created": Moment(float("nan"))}, r"vm_instance\.created"),
+        ({"created": Moment(1e18)}, r"vm_instance\.created"),
+        ({"ha_enabled": "yes"}, r"vm_instance\.ha_enabled"),
+        ({"state": 5}, r"vm_instance\.state .*not a text"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_before_it_is_written(
+    store: SqlStore, values: dict[str, Any], said: str
+) -> None:
+    """SQLite would take most of these, and MySQL cut or refuse them: so every database refuses them alike."""
+    (row_id,) = store.commit([Insert(vm())])
+    for change in (Insert(vm(**values)), Update(Vm, row_id, values)):
+        with pytest.raises(StoreError, match=said):
+            store.commit([Insert(event()), change])
+    assert store.get(Vm, row_id) == vm(id=row_id)
+    assert store.count(Event, Query()) == 0
+
+
+def test_a_password_of_the_wrong_type_is_not_shown(store: SqlStore) -> None:
+    """Who passes a plain text where a Secret belongs does not find it in the log."""
+    with pytest.raises(StoreError, match=r"host\.password cannot hold str") as caught:
+        store.commit([Insert(host(password="hunter2"))])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_errors_of_the_database_show_no_values(store: SqlStore, database: SqliteDatabase) -> None:
+    """Not even in the chain of causes, which ends up in the log."""
+    with database.engine().connect() as connection:
+        connection.exec_driver_sql("DROP TABLE host")
+    with pytest.raises(StoreError) as caught:
+        store.commit([Insert(host(password=Secret("hunter2"), username="alice-4711"))])
+    shown = ""
+    problem: BaseException | None = caught.value
+    while problem is not None:
+        shown += f"{problem} {problem!r}"
+        problem = problem.__cause__ or problem.__context__
+    assert "enc:v1" not in shown
+    assert "alice-4711" not in shown
+
+
+def test_a_search_in_something_that_is_no_text_is_refused(store: SqlStore) -> None:
+    """A number has no letters to look for."""
+    with pytest.raises(InvalidRequest, match=r"vm_instance\.ram"):
+        store.select(Vm, Query(containing={"5": ("ram",)}))
+
+
+def test_a_store_goes_on_after_thousands_of_conflicts(store: SqlStore, database: SqliteDatabase) -> None:
+    """Each gives its connection back."""
+    (row_id,) = store.commit([Insert(host())])
+    for _ in range(100):
+        with pytest.raises(Conflict):
+            store.commit([Update(Host, row_id, {"name": "x"}, expect={"status": "Down"})])
+    pool = database.engine().pool
+    assert isinstance(pool, sa.QueuePool)
+    assert pool.checkedout() == 0
+
+
+def test_threads_take_turns_on_a_database_in_memory() -> None:
+    """One connection serves them all, and nobody sees another's unfinished batch."""
+    database, store = SqliteDatabase({"path": ":memory:"}), SqlStore({})
+    store.bind(database)
+    store.migrate()
+    threads = [threading.Thread(target=store.commit, args=([Insert(event()) for _ in range(20)],)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.count(Event, Query()) == 160
+    store.close()
+    database.close()
+
+
+class DriverProblem(Exception):
+    """What PyMySQL raises: a number and words."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "wanted"),
+    [
+        (sa.exc.IntegrityError, 1062, Conflict),
+        (sa.exc.IntegrityError, 1048, StoreError),
+        (sa.exc.OperationalError, 1213, LostRace),
+        (sa.exc.OperationalError, 1205, LostRace),
+        (sa.exc.OperationalError, 2013, StoreUnavailable),
+        (sa.exc.OperationalError, 2003, StoreUnavailable),
+        (sa.exc.OperationalError, 1290, StoreUnavailable),
+        (sa.exc.ProgrammingError, 1146, StoreError),
+        (sa.exc.OperationalError, 1054, StoreError),
+        (sa.exc.DataError, 1406, StoreError),
+        (sa.exc.InterfaceError, 0, StoreUnavailable),
+    ],
+)
+def test_errors_of_mysql_are_told_apart(kind: Any, number: int, wanted: type[Exception]) -> None:
+    """By their numbers, as its manual lists them; values that MySQL quotes in its words are left out."""
+    problem = kind("INSERT", None, DriverProblem(number, "Duplicate entry 'hunter2' for key 'uq'"))
+    found = translation("insert into user", problem)
+    assert type(found) is wanted
+    assert "insert into user" in str(found)
+    if kind in (sa.exc.IntegrityError, sa.exc.DataError):
+        assert "hunter2" not in str(found)

@@ -1,0 +1,120 @@
+"""Operators change rows by hand; what can be understood is, and what cannot names its place."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from holdfast.errors import Conflict, StoreError
+from holdfast.hooks.store import Expect, Insert, Query, Update
+from holdfast.model import ClusterDetail, HaConfig, Moment, Vm
+from holdfast_conformance.store_rows import config, vm
+from holdfast_store.store import SqlStore
+
+ByHand = Callable[[str], None]
+NEW_YEAR = 1_704_067_200.0
+
+
+@pytest.fixture
+def by_hand(store: SqlStore, tmp_path: Path) -> ByHand:
+    """Run a statement as an operator would, past the store and its checks."""
+
+    def run(statement: str) -> None:
+        connection = sqlite3.connect(tmp_path / "holdfast.db")
+        connection.execute("PRAGMA ignore_check_constraints=ON")
+        with connection:
+            connection.execute(statement)
+        connection.close()
+
+    return run
+
+
+def test_an_unknown_state_is_read_as_it_is(store: SqlStore, by_hand: ByHand) -> None:
+    """The reader of the record decides what to make of it."""
+    (row_id,) = store.commit([Insert(config())])
+    by_hand("UPDATE ha_config SET ha_state = 'Confused', enabled = 1")
+    row = store.get(HaConfig, row_id)
+    assert row is not None
+    assert (row.ha_state, row.enabled) == ("Confused", True)
+    by_hand("UPDATE ha_config SET ha_state = NULL")
+    row = store.get(HaConfig, row_id)
+    assert row is not None
+    assert row.ha_state is None
+
+
+def test_a_row_inserted_by_hand_is_found(store: SqlStore, by_hand: ByHand) -> None:
+    """With the columns that an operator knows from CloudStack."""
+    by_hand("INSERT INTO cluster_details (cluster_id, name, value) VALUES (7, 'resourceHAEnabled', 'true')")
+    (row,) = store.select(ClusterDetail, Query(equal={"cluster_id": 7}))
+    assert (row.name, row.value) == ("resourceHAEnabled", "true")
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [
+        ("'2024-01-01 00:00:00'", NEW_YEAR),
+        ("'2024-01-01'", NEW_YEAR),
+        ("'2024-01-01T00:00:00.25'", NEW_YEAR + 0.25),
+        ("'2024-01-01 01:00:00+01:00'", NEW_YEAR),
+        ("'2024-01-01T00:00:00Z'", NEW_YEAR),
+        ("NULL", None),
+    ],
+)
+def test_moments_are_read_as_people_type_them(
+    store: SqlStore, by_hand: ByHand, typed: str, seconds: float | None
+) -> None:
+    """And an expectation built on what was read holds, though the text in the table is another."""
+    (row_id,) = store.commit([Insert(vm())])
+    by_hand(f"UPDATE vm_instance SET removed = {typed}")
+    row = store.get(Vm, row_id)
+    assert row is not None
+    assert row.removed == seconds
+    store.commit([Expect(Vm, row_id, {"removed": row.removed})])
+    store.commit([Update(Vm, row_id, {"name": "new"}, expect={"removed": row.removed})])
+    with pytest.raises(Conflict):
+        store.commit([Update(Vm, row_id, {"name": "newer"}, expect={"removed": Moment(1.0)})])
+
+
+@pytest.mark.parametrize(("typed", "flag"), [("0", False), ("1", True), ("'true'", True), ("'No'", False)])
+def test_flags_are_read_as_people_type_them(store: SqlStore, by_hand: ByHand, typed: str, flag: bool) -> None:
+    """Words too."""
+    (row_id,) = store.commit([Insert(vm(ha_enabled=not flag))])
+    by_hand(f"UPDATE vm_instance SET ha_enabled = {typed}")
+    row = store.get(Vm, row_id)
+    assert row is not None
+    assert row.ha_enabled is flag
+
+
+@pytest.mark.parametrize(
+    ("column", "typed"),
+    [
+        ("ha_enabled", "2"),
+        ("ha_enabled", "'maybe'"),
+        ("created", "'yesterday'"),
+        ("created", "1704067200"),
+        ("host_id", "'third'"),
+        ("host_id", "2.5"),
+        ("name", "x'ff'"),
+    ],
+)
+def test_what_cannot_be_read_names_table_id_and_column(
+    store: SqlStore, by_hand: ByHand, column: str, typed: str
+) -> None:
+    """One bad row is an error that can be mended, the others can still be read one by one."""
+    good, bad = store.commit([Insert(vm()), Insert(vm())])
+    by_hand(f"UPDATE vm_instance SET {column} = {typed} WHERE id = {bad}")
+    with pytest.raises(StoreError, match=rf"vm_instance {bad}: {column} "):
+        store.select(Vm, Query())
+    assert store.get(Vm, good) is not None
+    by_hand(f"UPDATE vm_instance SET {column} = (SELECT {column} FROM vm_instance WHERE id = {good})")
+    assert len(store.select(Vm, Query())) == 2
+
+
+def test_a_missing_value_names_table_id_and_column(store: SqlStore, by_hand: ByHand) -> None:
+    """Even where somebody altered the table so that it takes NULL."""
+    (row_id,) = store.commit([Insert(config())])
+    by_hand("ALTER TABLE ha_config RENAME TO old")
+    by_hand("CREATE TABLE ha_config AS SELECT * FROM old")
+    by_hand("UPDATE ha_config SET provider = NULL")
+    with pytest.raises(StoreError, match=rf"ha_config {row_id}: provider is NULL"):
+        store.get(HaConfig, row_id)

@@ -1,0 +1,140 @@
+"""Migrations make exactly the tables that the records need, whoever runs them and however often."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from holdfast.errors import ConfigurationError
+from holdfast.hooks.store import Query
+from holdfast.model import RECORDS, Zone
+from holdfast_store.migrate import newest_revision
+from holdfast_store.sqlite import SqliteDatabase
+from holdfast_store.store import SqlStore
+from holdfast_store.tables import METADATA, TABLES
+from sqlalchemy.dialects import mysql
+
+LONGEST_NAME = 64
+LONGEST_KEY_BYTES = 3072
+
+MIGRATE = """
+import sys
+from holdfast_store.sqlite import SqliteDatabase
+from holdfast_store.store import SqlStore
+settings = {"data_dir": sys.argv[1]}
+store, database = SqlStore(settings), SqliteDatabase(settings)
+print("ready", flush=True)
+sys.stdin.readline()
+store.bind(database)
+store.migrate()
+store.migrate()
+database.close()
+"""
+
+
+def test_the_migrated_schema_is_the_one_of_the_records(store: SqlStore, database: SqliteDatabase) -> None:
+    """Whoever adds a field to a record is told to write a migration."""
+    with database.engine().connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_the_migrated_columns_are_as_optional_as_the_fields(store: SqlStore, database: SqliteDatabase) -> None:
+    """Primary keys, NULL and types of all tables, seen by the database itself."""
+    found = sa.inspect(database.engine())
+    for record in RECORDS:
+        columns = {column["name"]: column for column in found.get_columns(record.TABLE)}
+        wanted = TABLES[record].c
+        assert list(columns) == [column.name for column in wanted]
+        assert {name for name, column in columns.items() if column["nullable"]} == {
+            column.name for column in wanted if column.nullable
+        }
+        assert found.get_pk_constraint(record.TABLE)["constrained_columns"] == ["id"]
+
+
+def test_ids_are_never_given_again(store: SqlStore, database: SqliteDatabase) -> None:
+    """Every table with ids of its own is AUTOINCREMENT."""
+    with database.engine().connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
+    made = {row[0]: row[1] for row in rows}
+    for record in RECORDS:
+        assert "AUTOINCREMENT" in made[record.TABLE], record.TABLE
+
+
+def test_names_and_keys_fit_mysql() -> None:
+    """Names have at most 64 letters, keys at most 3,072 bytes at four bytes a letter."""
+    for table in METADATA.tables.values():
+        unique = [each for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+        groups: list[sa.Index | sa.UniqueConstraint] = [*table.indexes, *unique]
+        for group in groups:
+            assert len(str(group.name)) <= LONGEST_NAME
+            length = sum(getattr(column.type, "length", None) or 8 for column in group.columns)
+            assert 4 * length <= LONGEST_KEY_BYTES
+            assert not any(isinstance(column.type, sa.Text) for column in group.columns)
+
+
+def test_mysql_keeps_microseconds_and_long_texts() -> None:
+    """The types that mean something else there are replaced."""
+    made = str(sa.schema.CreateTable(METADATA.tables["event"]).compile(dialect=mysql.dialect()))
+    assert "created DATETIME(6)" in made
+    assert "evidence MEDIUMTEXT" in made
+
+
+def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    """Both end well, with one schema and one key between them."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in started:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    with sqlite3.connect(tmp_path / "holdfast.db") as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_revision(),)]
+        assert connection.execute("SELECT count(*) FROM store_key").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_newer_schema_is_refused(store: SqlStore, database: SqliteDatabase) -> None:
+    """With its revision and what to do, and without touching anything."""
+    with database.engine().connect() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match=r"9999.*newer than this program.*install"):
+        store.migrate()
+    assert store.select(Zone, Query()) == []
+
+
+def test_a_failing_migration_leaves_nothing_behind(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All revisions are one transaction on SQLite, so the next start begins anew."""
+    store = SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    monkeypatch.setattr("holdfast_store.migrate.Vault.establish", _fail)
+    with pytest.raises(ZeroDivisionError):
+        store.migrate()
+    assert sa.inspect(database.engine()).get_table_names() == []
+    monkeypatch.undo()
+    store.migrate()
+    assert store.select(Zone, Query()) == []
+
+
+def _fail(*_: object) -> None:
+    raise ZeroDivisionError
