@@ -1,15 +1,17 @@
 """anti-affinity: the VMs of one group never share a host."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.placement import HostRoom, Request
+from holdfast.options import Option
 
 
 class AntiAffinityFilter:
     """Refuses hosts that run a VM of the same anti-affinity group, or have been given one in this plan."""
 
+    SETTINGS: ClassVar[Mapping[str, Option]] = {}
     reads = frozenset({"affinity_group"})
     scores = False
 

@@ -1,15 +1,17 @@
 """capacity: hosts with the CPU and memory that the VM needs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.placement import HostRoom, Request
+from holdfast.options import Option
 
 
 class CapacityFilter:
     """Refuses hosts without the room. Overcommit is in the totals already; a need of 0 fits anywhere."""
 
+    SETTINGS: ClassVar[Mapping[str, Option]] = {}
     reads = frozenset({"cpu", "ram"})
     scores = False
 

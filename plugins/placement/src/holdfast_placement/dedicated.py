@@ -1,17 +1,19 @@
 """dedicated: hosts kept free for HA restarts (setting `ha.tag`), and the host tags that offerings ask for (M4)."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast.engine.dedicated import is_dedicated
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.placement import HostRoom, Request
+from holdfast.options import Option
 
 
 class DedicatedFilter:
     """Refuses hosts by their tags.
 
-    Settings, given by the manager by name at construction (made anew when they change):
+    It has no table in the configuration file. The manager gives it settings by name at construction, and makes it anew
+    when they change:
     `ha_tag` is the global setting `ha.tag`; `untagged_zones` are the uuids of the zones in which no usable host carries
     it (`holdfast.engine.dedicated.untagged_zones`), so that the refusals there say it as loudly as it has to be said.
 
@@ -21,6 +23,7 @@ class DedicatedFilter:
     an offering that itself names the HA tag opens no dedicated host to new VMs.
     """
 
+    SETTINGS: ClassVar[Mapping[str, Option]] = {}
     reads = frozenset({"purpose", "host_tags", "pinned", "zone"})
     scores = False
 

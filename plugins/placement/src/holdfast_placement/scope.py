@@ -1,11 +1,12 @@
 """scope: hosts that are up, enabled and within reach of the VM; its own cluster first (S9)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast.engine.reach import out_of_reach
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.placement import HostRoom, Request
+from holdfast.options import Option
 
 
 class ScopeFilter:
@@ -14,6 +15,7 @@ class ScopeFilter:
     List it as the first scorer, so that no other preference sends a VM to another cluster.
     """
 
+    SETTINGS: ClassVar[Mapping[str, Option]] = {}
     reads = frozenset({"zone", "hypervisor", "pinned", "local_host", "pool_cluster"})
     scores = True
 

@@ -1,15 +1,17 @@
 """spread: the emptier the host will be, the better, so that the next failure hits few VMs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.placement import HostRoom, Request
+from holdfast.options import Option
 
 
 class SpreadScorer:
     """Scores 1 minus the fuller of the shares of CPU and memory that are in use once the VM is there."""
 
+    SETTINGS: ClassVar[Mapping[str, Option]] = {}
     reads = frozenset({"cpu", "ram"})
     scores = True
 
