@@ -15,6 +15,8 @@ from cs import CloudStack
 from holdfast.bell import ProcessBell
 from holdfast.hooks.service import ServiceContext
 from holdfast_api.bootstrap import PASSWORD_VARIABLE
+from holdfast_api.fields import Field
+from holdfast_api.registry import Registry
 from holdfast_api.service import ApiService
 from holdfast_conformance.model_store import ModelStore
 
@@ -84,10 +86,14 @@ class RunningApi:
         self._loop.close()
 
     def admin(self, command: str, **parameters: Any) -> Any:
-        """Call a command on the integration port; the value under the envelope's key."""
+        """Call a command on the integration port; the value under the envelope's key.
+
+        Fails if the answer has a field, at any depth, that `listApis` does not declare.
+        """
         answer = ask(self.integration_url, {"command": command, **parameters})
         assert answer.status == 200, answer.body
         [value] = answer.json.values()
+        assert_declared(command, value)
         return value
 
     def refused(self, command: str, **parameters: Any) -> tuple[int, str]:
@@ -107,6 +113,58 @@ class RunningApi:
         """A signed client, PyPI's `cs`."""
         key, secret = self.keys()
         return CloudStack(endpoint=self.url, key=key, secret=secret, timeout=WAIT_SECONDS, **options)
+
+
+REGISTRY = Registry.collect()
+
+
+def assert_declared(command: str, value: dict[str, Any]) -> None:
+    """Every field of an answer is one that the command declares."""
+    declared = REGISTRY.commands[command]
+    shown = REGISTRY.objects[declared.responds]
+    if declared.is_async:
+        assert set(value) <= {"id", "jobid"}
+        return
+    if declared.kind == "list":
+        assert set(value) <= {"count", shown.name}
+        items = value.get(shown.name, [])
+    else:
+        items = [value[shown.name]] if shown.wrapped else [value]
+    for item in items:
+        assert_fields(shown.fields, item, command)
+
+
+def assert_fields(fields: tuple[Field, ...], item: dict[str, Any], where: str) -> None:
+    """Every field of an object is declared, and so is the inside of those that declare one."""
+    known = {field.name: field for field in fields}
+    assert set(item) <= set(known), f"{where} answers with undeclared {set(item) - set(known)}"
+    for name, value in item.items():
+        _assert_type(known[name], value, f"{where}.{name}")
+        if known[name].fields:
+            for inner in value if isinstance(value, list) else [value]:
+                assert_fields(known[name].fields, inner, f"{where}.{name}")
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "uuid": str,
+    "date": str,
+    "boolean": bool,
+    "short": int,
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "list": list,
+    "set": list,
+}
+
+
+def _assert_type(field: Field, value: Any, where: str) -> None:
+    expected = _TYPES.get(field.type)
+    if expected is None:
+        return
+    assert isinstance(value, expected), f"{where} is declared {field.type} and is {value!r}"
+    assert isinstance(value, bool) == (field.type == "boolean"), f"{where} is declared {field.type} and is {value!r}"
 
 
 class HttpAnswer:

@@ -93,6 +93,14 @@ def test_a_refusal_names_parameter_finding_and_what_is_allowed(check, parameter,
     assert "\x00" not in caught.value.text
 
 
+def test_a_refusal_never_shows_a_secret(check):
+    """Too long, or with control characters: the text says what is wrong, not what was sent."""
+    for wrong in ("hunter2" * 50, "hunter2\x00"):
+        with pytest.raises(ApiFault) as caught:
+            check(Parameter("p", "string", "", secret=True), {"p": wrong})
+        assert "hunter2" not in caught.value.text
+
+
 def test_a_required_parameter_is_missed(check):
     """Missing and empty are told apart."""
     for raw, said in (({}, "is missing"), ({"p": ""}, "is empty")):

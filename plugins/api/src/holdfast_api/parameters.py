@@ -35,6 +35,10 @@ def refuse(name: str, found: str, allowed: str) -> NoReturn:
     raise ApiFault(PARAMETER, f"parameter {name}: {shown!r} is not accepted; {allowed}")
 
 
+def _refuse(parameter: Parameter, found: str, allowed: str) -> NoReturn:
+    refuse(parameter.name, "(hidden)" if parameter.secret else found, allowed)
+
+
 class ParameterCheck:
     """Checks parameters; references are looked up in `store`."""
 
@@ -65,12 +69,12 @@ class ParameterCheck:
 
     def _read(self, parameter: Parameter, text: str) -> Any:
         if parameter.length and len(text) > parameter.length:
-            refuse(parameter.name, text, f"it has {len(text)} characters, {parameter.length} are allowed")
+            _refuse(parameter, text, f"it has {len(text)} characters, {parameter.length} are allowed")
         value: Any
         if parameter.type == "list":
             value = [part.strip() for part in text.split(",") if part.strip()]
             if len(value) > _LONGEST_LIST:
-                refuse(parameter.name, text, f"a list may have {_LONGEST_LIST} items, this one has {len(value)}")
+                _refuse(parameter, text, f"a list may have {_LONGEST_LIST} items, this one has {len(value)}")
             for part in value:
                 _read_text(parameter, part)
         else:
@@ -93,7 +97,7 @@ class ParameterCheck:
             if uuid not in rows:
                 listing = self._registry.responding(parameter.of)
                 hint = next((f"; {name} shows the ids there are" for name in listing if name.startswith("list")), "")
-                refuse(parameter.name, uuid, f"there is no {parameter.of} with this id{hint}")
+                _refuse(parameter, uuid, f"there is no {parameter.of} with this id{hint}")
         return [rows[uuid] for uuid in wanted]
 
 
@@ -154,22 +158,22 @@ def _bounds(parameter: Parameter) -> str:
 
 def _read_text(parameter: Parameter, text: str) -> str:
     if _CONTROL.search(text):
-        refuse(parameter.name, text, "control characters are not allowed")
+        _refuse(parameter, text, "control characters are not allowed")
     if parameter.choices and text not in parameter.choices:
-        refuse(parameter.name, text, f"allowed is {_allowed(parameter)}")
+        _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
     return text
 
 
 def _read_uuid(parameter: Parameter, text: str) -> str:
     if not _UUID.fullmatch(text.strip()):
-        refuse(parameter.name, text, "a UUID is needed (8-4-4-4-12 hexadecimal digits)")
+        _refuse(parameter, text, "a UUID is needed (8-4-4-4-12 hexadecimal digits)")
     return text.strip().lower()
 
 
 def _read_whole(parameter: Parameter, text: str) -> int:
     span = _SPANS[parameter.type]
     if not _WHOLE.fullmatch(text.strip()) or not -span <= int(text) < span:
-        refuse(parameter.name, text, f"allowed is {_allowed(parameter)}")
+        _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
     return int(_within(parameter, int(text), text))
 
 
@@ -179,21 +183,21 @@ def _read_float(parameter: Parameter, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        refuse(parameter.name, text, f"allowed is {_allowed(parameter)}")
+        _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
     return _within(parameter, value, text)
 
 
 def _within(parameter: Parameter, value: float, text: str) -> float:
     too_low = parameter.low is not None and value < parameter.low
     if too_low or (parameter.high is not None and value > parameter.high):
-        refuse(parameter.name, text, f"allowed is {_allowed(parameter)}")
+        _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
     return value
 
 
 def _read_flag(parameter: Parameter, text: str) -> bool:
     word = text.strip().lower()
     if word not in ("true", "false"):
-        refuse(parameter.name, text, "allowed is true or false")
+        _refuse(parameter, text, "allowed is true or false")
     return word == "true"
 
 
@@ -201,11 +205,11 @@ def _read_date(parameter: Parameter, text: str) -> float:
     try:
         return read_moment(text.strip())
     except (ValueError, OverflowError):
-        refuse(parameter.name, text, "allowed is yyyy-MM-dd, yyyy-MM-dd HH:mm:ss or yyyy-MM-ddTHH:mm:ss+0000, UTC")
+        _refuse(parameter, text, "allowed is yyyy-MM-dd, yyyy-MM-dd HH:mm:ss or yyyy-MM-ddTHH:mm:ss+0000, UTC")
 
 
 def _read_map(parameter: Parameter, text: str) -> Any:
-    refuse(parameter.name, text, f"a map is written {parameter.name}[0].key=…")
+    _refuse(parameter, text, f"a map is written {parameter.name}[0].key=…")
 
 
 _READERS: dict[str, Callable[[Parameter, str], Any]] = {

@@ -22,6 +22,7 @@ from holdfast_api.throttle import Throttle
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_PARAMETERS = 5_000
+_BODY_SECONDS = 60
 _COOKIE_PATH = "/client"
 _LOGINS_AT_ONCE = 2
 """A password hash takes 16 MiB and a core for 50 ms: logins never take the threads of other calls."""
@@ -101,9 +102,12 @@ class ApiServer:
         if (request.content_length or 0) > limit:
             raise too_large
         try:
-            raw = await request.read()
+            async with asyncio.timeout(_BODY_SECONDS):
+                raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise too_large from None
+        except TimeoutError:
+            raise ApiFault(MALFORMED, f"the body did not arrive within {_BODY_SECONDS} seconds") from None
         if not raw:
             return {}
         if request.content_type != _FORM:
@@ -128,6 +132,7 @@ class ApiServer:
 
     def _response(self, answer: ApiAnswer) -> web.Response:
         response = web.Response(status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type})
+        response.headers["Server"] = "holdfast"
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         if answer.error:
