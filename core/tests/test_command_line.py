@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from holdfast.__main__ import main
 from holdfast.commands.config import stored_faults
-from holdfast.errors import HoldfastError
 from holdfast.model import ClusterDetail, Configuration
 
 COMMANDS = """
@@ -79,8 +78,23 @@ def test_a_fault_is_one_line_on_standard_error_and_status_2(site: Any, capsys: p
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == "holdfast: nobody is there: password=**** did not help\n"
-    with pytest.raises(HoldfastError):
-        main(["--debug", "hello", "nobody"])
+    assert main(["--debug", "hello", "nobody"]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Traceback")
+    assert "InvalidRequest: nobody is there" in shown.err
+    assert "hunter2" not in shown.err
+
+
+def test_a_failure_that_nobody_foresaw_is_a_traceback_without_secrets(
+    site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With status 1, so that it is told apart from a fault of input."""
+    failing = COMMANDS.replace("raise InvalidRequest(", "raise OSError(")
+    site.install(failing, {"command": {"hello": "Hello"}})
+    assert main(["hello", "nobody"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert "hunter2" not in shown
 
 
 def test_a_broken_command_is_a_fault_only_when_called(site: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from holdfast.config import Config, from_document
 from holdfast.errors import ConfigurationError, PluginError
 from holdfast.plugins import Plugins
-from holdfast.server import assembled, run, standalone
+from holdfast.server import assembled, run, serve, standalone
 
 PARTS = """
 import asyncio
@@ -65,6 +66,7 @@ class Calm:
     async def start(self, context):
         say(f"{self.name} starts as {context.name} with {dict(context.settings)}")
         context.live[self.name] = self
+        context.bell.ring(self.name)
     @hookimpl
     async def wait(self): await asyncio.Event().wait()
     @hookimpl
@@ -242,6 +244,23 @@ def test_services_of_a_process_share_board_and_bell(made: Made) -> None:
                 return bool(await jobs.wait(30))
 
         assert asyncio.run(ring())
+
+
+def test_an_embedded_server_runs_in_any_thread_until_it_is_told(made: Made) -> None:
+    """With a stop event of the embedding program's in place of signals."""
+    config, said = made("calm")
+
+    async def until_started() -> int:
+        stop = asyncio.Event()
+        with parts.bell.subscribe("calm") as started:
+            serving = asyncio.create_task(serve(parts, ("calm",), stop))
+            assert await started.wait(60)
+        stop.set()
+        return await serving
+
+    with assembled(config, without_placement(config)) as parts, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, until_started()).result(60) == 0
+    assert said[-3:] == ["calm stops", "store closed", "database closed"]
 
 
 RUNNER = """

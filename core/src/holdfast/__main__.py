@@ -6,6 +6,7 @@ A plugin's command is imported only when it is called; help shows the others fro
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
@@ -29,7 +30,10 @@ OWN: dict[str, tuple[str, Configure, Run]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 2 for a fault of input or configuration, shown as one line."""
+    """Run one command and return its exit status.
+
+    2 stands for a fault of input or configuration, told in one line; 1 for a failure that nobody foresaw.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = False
     try:
@@ -40,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(words)
         return run(arguments)
     except HoldfastError as error:
-        if debug:
-            raise
-        print(f"holdfast: {redact(' '.join(str(error).split()))}", file=sys.stderr)
+        told = traceback.format_exc() if debug else f"holdfast: {' '.join(str(error).split())}"
+        print(redact(told), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -50,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output went away; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception:
+        # A bug, or a library's error that nobody translated: all of it is needed, but no secret that it may carry.
+        print(redact(traceback.format_exc()), file=sys.stderr)
+        return 1
 
 
 def _global_options(add_help: bool) -> argparse.ArgumentParser:

@@ -111,10 +111,13 @@ def run(parts: Parts, services: tuple[str, ...]) -> int:
     return asyncio.run(serve(parts, services))
 
 
-async def serve(parts: Parts, services: tuple[str, ...]) -> int:
-    """Start services in order; stop them in reverse on SIGTERM, SIGINT, or as soon as one ends or fails."""
-    asked = asyncio.Event()
-    with _signals(asked):
+async def serve(parts: Parts, services: tuple[str, ...], stop: asyncio.Event | None = None) -> int:
+    """Start services in order; stop them in reverse on SIGTERM, SIGINT, or as soon as one ends or fails.
+
+    A program that embeds a server, perhaps outside the main thread, gives its own `stop` instead of signals.
+    """
+    asked = stop or asyncio.Event()
+    with contextlib.nullcontext() if stop else _signals(asked):
         stopping = asyncio.create_task(asked.wait(), name="stop signal")
         started: list[tuple[str, Service]] = []
         try:
