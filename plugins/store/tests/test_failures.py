@@ -167,6 +167,57 @@ def test_threads_take_turns_on_a_database_in_memory() -> None:
     database.close()
 
 
+def test_two_stores_on_one_file_do_not_overwrite_each_other(store: SqlStore, tmp_path: Path) -> None:
+    """As two processes: only SQLite's own lock is between them."""
+    (row_id,) = store.commit([Insert(host())])
+    settings = {"data_dir": str(tmp_path)}
+    database, second = SqliteDatabase(settings), SqlStore(settings)
+    second.bind(database)
+
+    def add(through: SqlStore) -> None:
+        added = 0
+        while added < 30:
+            row = through.get(Host, row_id)
+            assert row is not None
+            version = row.alloc_version
+            try:
+                through.commit([Update(Host, row_id, {"alloc_version": version + 1}, {"alloc_version": version})])
+                added += 1
+            except Conflict:
+                continue
+
+    threads = [threading.Thread(target=add, args=(each,)) for each in (store, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    row = store.get(Host, row_id)
+    assert row is not None
+    assert row.alloc_version == 60
+    database.close()
+
+
+@pytest.mark.parametrize(("losses", "written"), [(3, 1), (99, 0)])
+def test_the_victim_of_a_deadlock_tries_again_but_not_for_ever(
+    store: SqlStore, database: SqliteDatabase, losses: int, written: int
+) -> None:
+    """The database undid the whole batch, so it may be written anew; then somebody else was simply first."""
+    left = [losses]
+
+    def lose(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO event") and left[0] > 0:
+            left[0] -= 1
+            raise sa.exc.OperationalError(statement, None, DriverProblem(1213, "Deadlock found"))
+
+    sa.event.listen(database.engine(), "before_cursor_execute", lose)
+    if written:
+        assert len(store.commit([Insert(event())])) == 1
+    else:
+        with pytest.raises(Conflict, match="again and again"):
+            store.commit([Insert(event())])
+    assert store.count(Event, Query()) == written
+
+
 class DriverProblem(Exception):
     """What PyMySQL raises: a number and words."""
 

@@ -43,7 +43,8 @@ def translation(doing: str, problem: exc.DBAPIError) -> Exception:
     if problem.connection_invalidated or isinstance(problem, exc.InterfaceError):
         return StoreUnavailable(f"cannot {doing}: the connection to the database broke ({_words(problem)})")
     if code in _MYSQL_SCHEMA or code == "SQLITE_ERROR":
-        return StoreError(f"cannot {doing}: {_words(problem)}; has this database been migrated?")
+        hint = "; has this database been migrated?" if code != "SQLITE_ERROR" or "no such" in _words(problem) else ""
+        return StoreError(f"cannot {doing}: {_words(problem)}{hint}")
     if isinstance(problem, (exc.OperationalError, exc.InternalError)):
         return StoreUnavailable(f"cannot {doing}: {_words(problem)}")
     if isinstance(problem, exc.DatabaseError) and _is_damaged(code):

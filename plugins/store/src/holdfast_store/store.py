@@ -24,7 +24,7 @@ from holdfast_store.reading import Reader
 from holdfast_store.settings import checked_path
 from holdfast_store.vault import Vault
 
-_DEADLOCK_ATTEMPTS = 4
+_ATTEMPTS = 8
 _LARGEST_ID = 2**63 - 1
 
 
@@ -86,7 +86,7 @@ class SqlStore(Store):
         if not changes:
             return ()
         grouped = len(changes) > 1
-        for _ in range(_DEADLOCK_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             try:
                 return self._attempt(changes, grouped=grouped)
             except UnevenGroup:
