@@ -100,4 +100,4 @@ def test_a_failing_check_explains_itself(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "hook_contract")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*object.power_state is missing or not marked @hookimpl*"])
+    result.stdout.fnmatch_lines(["*object: lacks the mandatory method power_state*"])

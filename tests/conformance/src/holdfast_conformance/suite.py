@@ -1,15 +1,11 @@
 """What all suites share: the driver must keep its hook contract."""
 
-import inspect
 from typing import Any, ClassVar
 
-import pluggy
-from holdfast.hooks.markers import PROJECT, is_optional
+from holdfast.adapter import faults
 from holdfast.hooks.points import POINTS
 
 from holdfast_conformance import guard
-
-MANDATORY_LIMIT = 6
 
 
 class Conformance:
@@ -29,17 +25,6 @@ class Conformance:
             raise TypeError("; ".join(found))
 
     def test_driver_keeps_the_hook_contract(self, driver: Any) -> None:
-        """Each mandatory method is there, is marked `@hookimpl`, and takes no argument that the contract lacks."""
-        interface = POINTS[self.point].interface
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(interface)
-        manager.register(driver, name="driver")
-        manager.check_pending()
-        for name, method in vars(interface).items():
-            if not hasattr(method, f"{PROJECT}_spec") or is_optional(method):
-                continue
-            implementations = getattr(manager.hook, name).get_hookimpls()
-            assert implementations, f"{type(driver).__name__}.{name} is missing or not marked @hookimpl"
-            wanted = inspect.iscoroutinefunction(method)
-            given = inspect.iscoroutinefunction(implementations[0].function)
-            assert wanted == given, f"{name} must {'' if wanted else 'not '}be a coroutine function"
+        """What the loader checks when the driver is selected: methods, marks, arguments and kinds of function."""
+        found = faults(POINTS[self.point], type(driver))
+        assert not found, f"{type(driver).__name__}: {'; '.join(found)}"
