@@ -87,3 +87,11 @@ def test_stop_is_idempotent_and_lets_running_calls_end(api, ask, monkeypatch):
     with pytest.raises(OSError):
         ask(api.integration_url, {"command": "listUsers"})
     api.stop()
+
+
+def test_an_exposed_unsigned_port_is_warned_of(store, start, caplog):
+    """Loopback is quiet."""
+    start(store)
+    assert "administrator" not in caplog.text
+    start(store, integration_address="0.0.0.0")
+    assert "whoever reaches it is the administrator" in caplog.text

@@ -1,9 +1,10 @@
 """The service `api`: listens, and carries the process's store into the HTTP side."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from holdfast_api.bootstrap import ensure_admin
 from holdfast_api.dispatch import Dispatcher
 from holdfast_api.registry import Registry
 from holdfast_api.server import ApiServer, HttpLimits
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_LINE_BYTES = 65_536
 
@@ -113,7 +116,18 @@ class ApiService:
                 f"service api: cannot listen on {address} port {port}: {problem.strerror or problem}; "
                 f"choose another {key} or end the program that holds it"
             ) from None
-        return int(runner.addresses[0][1])
+        bound = int(runner.addresses[0][1])
+        if unsigned and not _is_loopback(address):
+            logger.warning("the unsigned API listens on %s: whoever reaches it is the administrator", address)
+        logger.info("the %sAPI is at http://%s:%d/client/api", "unsigned " if unsigned else "", address, bound)
+        return bound
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _show(text: str) -> None:
