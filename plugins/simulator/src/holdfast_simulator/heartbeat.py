@@ -49,6 +49,8 @@ class SimulatorHeartbeat(Seat):
         """Forget the beats of `subject`, and let it beat no more."""
         world = self.gateway.world
         with world.lock:
+            if not world.pool(pool.uuid).up:
+                raise Unreachable(f"pool {pool.name} does not answer")
             host = world.host(subject)
             host.unmount(pool.uuid)
             world.pool(pool.uuid).remove(host.uuid)

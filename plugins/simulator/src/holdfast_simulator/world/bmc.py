@@ -36,6 +36,7 @@ class Bmc:
 
     `lying` accepts an OFF and leaves the chassis on. `flapping` answers, is silent, and says nonsense by turns; once in
     each turn it says OFF for a tenth of a second, as some firmware does while it restarts: too short for two readings.
+    `refusing` says no to actions alone. The next `odd_answers` readings are neither on nor off.
     """
 
     def __init__(self, host: "SimHost", level: str) -> None:
@@ -43,6 +44,7 @@ class Bmc:
         self.level = level
         self.mode = BmcMode.OK
         self.slowness = 20.0
+        self.odd_answers = 0
         self._password_digest = ""
         self._pending: list[tuple[float, PowerAction]] = []
 
@@ -58,8 +60,6 @@ class Bmc:
         time.call_at(time.now() + seconds * factor, callback, *args)
 
     def _trouble(self, password: Secret) -> Exception | None:
-        if self.mode is BmcMode.REFUSING:
-            return Refused(f"BMC of {self.host.name}: insufficient privilege")
         digest = self._password_digest
         wrong = digest and digest != _digest(password)
         if self.mode is BmcMode.AUTH or wrong:
@@ -80,6 +80,9 @@ class Bmc:
             reply(self._trouble(password) or self._chassis())
 
     def _chassis(self) -> PowerState:
+        if self.odd_answers > 0:
+            self.odd_answers -= 1
+            return PowerState.UNKNOWN
         return PowerState.ON if self.host.powered else PowerState.OFF
 
     def _answer_flapping(self, reply: Reply) -> None:
@@ -99,6 +102,8 @@ class Bmc:
             return
         self.host.world.tell(What.POWER_ORDERED, host=self.host.uuid, server=server, detail=action.value)
         trouble = self._trouble(password)
+        if self.mode is BmcMode.REFUSING:
+            trouble = Refused(f"BMC of {self.host.name}: insufficient privilege")
         if self.mode is BmcMode.FLAPPING and self.host.world.time.now() % _FLAP_PERIOD > _FLAP_PERIOD / 2:
             trouble = Unreachable(f"BMC of {self.host.name}: connection reset")
         if trouble is not None:
@@ -114,9 +119,13 @@ class Bmc:
             return
         trouble = self._trouble(password)
         if trouble is None:
-            self._password_digest = _digest(new_password)
-            self.host.save()
+            self.accept_only(new_password)
         self._after(self.host.world.physics.bmc_status, reply, trouble)
+
+    def accept_only(self, password: Secret) -> None:
+        """Know a password; any is good until then. Only its digest is kept."""
+        self._password_digest = _digest(password)
+        self.host.save()
 
     # --- carrying out
 
@@ -154,6 +163,11 @@ class Bmc:
         elif action is PowerAction.OFF or host.condition == "up":
             host.power_off("BMC" if action is PowerAction.OFF else "shut down")
         host.save()
+
+    def forget_orders(self) -> None:
+        """Drop what was accepted and is not carried out yet, as a press of the button does."""
+        self._pending.clear()
+        self.host.save()
 
     # --- journal
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.errors import NotFound, Unreachable
+from holdfast.errors import NotFound, Refused, Unreachable
 from holdfast.model.views import HeartbeatReading
 
 
@@ -75,12 +75,16 @@ class Watch:
 
 
 class Pool:
-    """One storage pool. `latency` is how long a write takes; it delays beats, and stops none."""
+    """One storage pool. `latency` is how long a write takes; it delays beats, and stops none.
+
+    A `read_only` pool refuses writes; call `set_writing` for its writers when that changes.
+    """
 
     def __init__(self, uuid: str, name: str, now: Callable[[], float], beat_interval: float) -> None:
         self.uuid = uuid
         self.name = name
         self.up = True
+        self.read_only = False
         self.latency = 0.01
         self._now = now
         self._interval = beat_interval
@@ -128,6 +132,8 @@ class Pool:
         line = self._lines.get(writer)
         if line is None:
             raise NotFound(f"pool {self.name}: no heartbeat of {writer} was prepared")
+        if self.read_only:
+            raise Refused(f"pool {self.name} is read-only")
         now = self._now()
         line.settle(now)
         running = line.period
