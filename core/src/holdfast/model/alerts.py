@@ -1,0 +1,20 @@
+"""Alert names and their numbers. Below 100 the numbers are CloudStack's; ours start at 900."""
+
+ALERT_TYPES: dict[str, int] = {
+    "ALERT.COMPUTE.HOST": 7,
+    "ALERT.USERVM": 8,
+    "ALERT.MANAGEMENT.NODE": 14,
+    "ALERT.OOBM.AUTHERROR": 29,
+    "ALERT.HA.ACTION": 30,
+    "ALERT.HA.BRAKE": 900,
+    "ALERT.HA.FENCE.STUCK": 901,
+    "ALERT.HA.FENCE.SURVIVED": 902,
+    "ALERT.HA.RESTART.FAILED": 903,
+    "ALERT.HA.RESTART.WAITING": 904,
+    "ALERT.HA.TAG.UNUSED": 905,
+    "ALERT.HA.STALE.RUN": 906,
+    "ALERT.HA.CRASH.LOOP": 907,
+    "ALERT.HA.SETTINGS": 908,
+    "ALERT.HA.PLUGIN": 909,
+    "ALERT.HA.DATABASE": 910,
+}

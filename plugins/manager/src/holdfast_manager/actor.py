@@ -1,0 +1,268 @@
+"""One owned host: feeds the engine, writes down what it decides, and only then carries it out.
+
+Invariant kept here: a decision has effect only after the batch that records it was committed under the present owner
+epoch (S5, S8). If the batch is refused or its fate is unknown, the decision never happened, and the host is taken up
+again from what the store says.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING
+
+from holdfast.engine.brake import Domain
+from holdfast.engine.explain import waiting_for
+from holdfast.engine.host import next_due, step
+from holdfast.engine.incident import Alarm, Decision, HostHa, Moved, Observation, Samples, Tick
+from holdfast.engine.policy import HostPolicy
+from holdfast.engine.resumption import memory, resume
+from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
+from holdfast.hooks.store import Change, OwnedBy, Update
+from holdfast.model import HaConfig, HAEvent, HAState, Host
+
+from holdfast_manager.journal import as_json, from_json
+
+if TYPE_CHECKING:
+    from holdfast_manager.hosts import Hosts
+
+log = logging.getLogger("holdfast.manager.host")
+
+_LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
+_EVENTFUL = frozenset(
+    {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
+)
+_RETRY_SECONDS = 0.5
+
+
+class HostActor:
+    """The running side of one `HostHa` record."""
+
+    def __init__(self, hosts: "Hosts", host: Host, row: HaConfig, epoch: int) -> None:
+        self.hosts = hosts
+        self.desk = hosts.desk
+        self.host = host
+        self.row = row
+        self.epoch = epoch
+        self.gone = False
+        self.stored_state: str | None = row.ha_state
+        self.keep: dict[str, object] = {}
+        """Further persisted facts that are not the engine's: where the quarantine came from, a power-on to do."""
+        self.due = 0.0
+        self._queue: deque[Observation] = deque()
+        self._busy = False
+        self._writing = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._script: str | None = None
+        self._record = HostHa(host.uuid)
+        self._light: list[Moved] = []
+        self._light_flush_at = 0.0
+
+    # --- what the outside sees ---------------------------------------------------------------------------------
+
+    @property
+    def record(self) -> HostHa:
+        """The engine's record of the host, as of its last committed step."""
+        return self._record
+
+    def policy(self) -> HostPolicy:
+        """The policy in effect for the host."""
+        provider = self.desk.provider(self.row.provider) if self.row.provider else None
+        defaults = provider.defaults_for(self.desk.inventory.host_view(self.host)) if provider else None
+        return self.hosts.policy(self.host, defaults)
+
+    def domains(self) -> tuple[Domain, ...]:
+        """The host's failure domains."""
+        return self.hosts.census.domains(self.host)
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """What the host waits for, in words, now."""
+        return waiting_for(self._record, self.desk.clock.monotonic(), self.policy(), self.domains())
+
+    def take_up(self) -> None:
+        """Go on from what the store says."""
+        kept = from_json(self.row.incident)
+        self.keep = {key: value for key, value in kept.items() if key in ("quarantined_from", "power_on", "roster")}
+        state = _state(self.row.ha_state)
+        self._record, decisions = resume(self.host.uuid, state, kept, self.desk.clock.monotonic(), self.policy())
+        self.stored_state = self.row.ha_state
+        self._light = []
+        self._publish()
+        for decision in decisions:
+            self.hosts.effects.carry_out(self, decision)
+        self._schedule()
+
+    def set_polling(self, seconds: float, revision: str) -> None:
+        """Whether the host's provider wants to be asked about health at every poll (0: no), and under which script.
+
+        A new script starts the host's counters afresh.
+        """
+        fresh = self._script is not None and revision != self._script
+        self._script = revision
+        if fresh:
+            self._record = self._record._replace(samples=Samples(), recoveries=0)
+        if self._record.poll_every != seconds:
+            due = self.desk.clock.monotonic() if seconds else inf
+            self._record = self._record._replace(poll_every=seconds, health_due=due, health_busy=False)
+            self._schedule()
+
+    async def idle(self) -> None:
+        """Return once nothing that was told is left to be worked off."""
+        while self._busy and not self.gone:
+            await self.next_change(1.0)
+
+    async def next_change(self, seconds: float) -> None:
+        """Return when the host has taken a step, or after `seconds`."""
+        waker = asyncio.get_running_loop().call_later(max(0.0, seconds), self._changed.set)
+        self._changed.clear()
+        await self._changed.wait()
+        waker.cancel()
+
+    def tell(self, observation: Observation) -> None:
+        """Hand the engine an observation; it is worked off in order, on the event loop."""
+        if self.gone:
+            return
+        self._queue.append(observation)
+        if not self._busy:
+            self._busy = True
+            self.desk.spawn(self._work())
+
+    # --- the loop ----------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and not self.gone:
+                await self._one(self._queue.popleft())
+        finally:
+            self._busy = False
+            self._changed.set()
+
+    async def _one(self, observation: Observation) -> None:
+        if not self.desk.membership.owns(self.host.uuid):
+            self._queue.clear()  # late news of a host that is not ours any more (S5)
+            return
+        async with self._writing:
+            decisions = await self._decide(observation)
+        if self.gone or not self.desk.membership.owns(self.host.uuid):
+            return
+        for decision in decisions:
+            self.hosts.effects.carry_out(self, decision)
+
+    async def _decide(self, observation: Observation) -> tuple[Decision, ...]:
+        """One step, written down. Empty if nothing was decided, or if what was decided could not be stored."""
+        now = self.desk.clock.monotonic()
+        after, decisions = step(self._record, observation, now, self.policy(), self.domains())
+        try:
+            if decisions:
+                await self._write(after, decisions)
+        except (Conflict, OutcomeUnknown) as problem:
+            log.warning("host %s: a step was not stored, taking it up again: %s", self.host.name, problem)
+            self.desk.spawn(self.hosts.reread(self))
+            return ()
+        except HoldfastError as problem:
+            # Nothing was decided, for nothing was written (S6). Look again soon.
+            log.warning("host %s: the store does not take a step: %s", self.host.name, problem)
+            self.due = now + _RETRY_SECONDS
+            self.hosts.schedule(self)
+            return ()
+        self._record = after
+        if decisions:
+            self._publish()
+        self._schedule()
+        return decisions
+
+    def _publish(self) -> None:
+        self.desk.states[self.host.id] = self._record.state
+        self.hosts.census.note(self.host.id, self._record.state)
+
+    def _schedule(self) -> None:
+        self.due = next_due(self._record)
+        if self._light:
+            self.due = min(self.due, self._light_flush_at)
+        self.hosts.schedule(self)
+
+    def on_due(self) -> None:
+        """The time that the engine asked for has come."""
+        if self._light and self.desk.clock.monotonic() >= self._light_flush_at:
+            self._light_flush_at = inf
+            self.desk.spawn(self._flush_light())
+        self.tell(Tick())
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    async def _write(self, after: HostHa, decisions: tuple[Decision, ...]) -> None:
+        moves = [decision for decision in decisions if isinstance(decision, Moved)]
+        alarms = [decision for decision in decisions if isinstance(decision, Alarm)]
+        if not alarms and all(move.event in _LIGHT for move in moves):
+            if moves and not self._light:
+                self._light_flush_at = self.desk.clock.monotonic() + 1.0
+            self._light += moves
+            return
+        more = await self.hosts.effects.together_with(self, decisions)
+        changes: list[Change] = [*self._state_change(after), *self._rows([*self._light, *moves]), *more]
+        changes += [
+            self.desk.journal.alert(alarm.name, f"{alarm.name}: host {self.host.name}", alarm.text, self.host)
+            for alarm in alarms
+        ]
+        await self.desk.memory.commit(changes)
+        self._light = []
+        self.hosts.effects.notify(self, moves, alarms)
+        self._stored(after)
+
+    def _state_change(self, after: HostHa) -> list[Change]:
+        waiting = waiting_for(after, self.desk.clock.monotonic(), self.policy(), self.domains())
+        values = {
+            "ha_state": after.state, "update_count": self.row.update_count + 1, "update_time": self.desk.journal.now(),
+            "reason": after.reason, "waiting_for": as_json(list(waiting)),
+            "incident": as_json({**memory(after), **self.keep}), "mgmt_server_id": self.desk.msid,
+        }  # fmt: skip
+        expect = {"update_count": self.row.update_count, "ha_state": self.stored_state, "enabled": self.row.enabled}
+        return [OwnedBy(self.host.id, self.epoch), Update(HaConfig, self.row.id, values, expect)]
+
+    def _rows(self, moves: list[Moved]) -> list[Change]:
+        rows: list[Change] = [self.desk.journal.transition(self.host.id, move, self.epoch) for move in moves]
+        for move in moves:
+            if move.target in _EVENTFUL and move.event not in _LIGHT:
+                text = f"host {self.host.name}: {move.source or 'new'} -> {move.target} ({move.event}): {move.reason}"
+                level = "INFO" if move.target in (HAState.SUSPECT, HAState.RECOVERED) else "WARN"
+                rows.append(
+                    self.desk.journal.event(
+                        "HA.STATE.TRANSITION", text, resource=self.host.uuid, level=level, evidence=move.evidence
+                    )
+                )
+        return rows
+
+    def _stored(self, after: HostHa) -> None:
+        self.row = replace(
+            self.row, ha_state=after.state, update_count=self.row.update_count + 1, reason=after.reason,
+            incident=as_json({**memory(after), **self.keep}),
+        )  # fmt: skip
+        self.stored_state = after.state
+
+    async def remember(self, *more: Change) -> None:
+        """Store the present record and `keep`, with further changes, in one batch. Raises what the store raises."""
+        async with self._writing:
+            await self.desk.memory.commit([*self._state_change(self._record), *more])
+            self._stored(self._record)
+
+    async def _flush_light(self) -> None:
+        """Store the Suspect-Checking flips that piled up. Losing them loses no safety, only lines of the story."""
+        async with self._writing:
+            moves, self._light = self._light, []
+            if not moves or self.gone:
+                return
+            try:
+                await self.desk.memory.commit([*self._state_change(self._record), *self._rows(moves)])
+                self._stored(self._record)
+            except HoldfastError as problem:
+                log.info("host %s: transitions were not stored: %s", self.host.name, problem)
+                if isinstance(problem, (Conflict, OutcomeUnknown)):
+                    self.desk.spawn(self.hosts.reread(self))
+
+
+def _state(text: str | None) -> HAState | None:
+    try:
+        return HAState(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,168 @@
+"""What every part of the manager shares: its stores of knowledge, its pools, and the question "may I act?".
+
+One object instead of ten constructor parameters; it holds no logic beyond look-ups and spawning.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from holdfast.errors import HoldfastError
+from holdfast.hooks.hypervisor import Hypervisor
+from holdfast.hooks.provider import HaProvider
+from holdfast.model import HAState, Host
+from holdfast.model.states import HostStatus
+from holdfast.runtime import CallPool, Runtime
+
+from holdfast_manager.inventory import Inventory
+from holdfast_manager.journal import Journal
+from holdfast_manager.link import Links
+from holdfast_manager.membership import Membership
+from holdfast_manager.memory import Memory
+from holdfast_manager.probes import HostProbes, ProbeLimits
+
+log = logging.getLogger("holdfast.manager")
+
+_CALM = frozenset({HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED, None})
+
+
+class PluginHub(Protocol):
+    """What the manager asks of the loader."""
+
+    def driver(self, point: str, name: str) -> Any:
+        """The driver of that name; `PluginError` if it cannot be had."""
+
+    def drivers(self, point: str) -> Any:
+        """The configured drivers of an ordered or many-valued point."""
+
+    def selected(self, point: str) -> Any:
+        """The names that the configuration chose for a point, in order."""
+
+    def driver_class(self, point: str, name: str) -> Any:
+        """A driver's class, checked but not constructed."""
+
+    def settings(self, point: str, name: str) -> Any:
+        """What the configuration says a driver is constructed with."""
+
+
+class Desk:
+    """Shared state of one manager. Event loop only, except `driver`."""
+
+    def __init__(self, name: str, runtime: Runtime, memory: Memory, membership: Membership, plugins: PluginHub) -> None:
+        self.name = name
+        self.runtime = runtime
+        self.clock = runtime.clock
+        self.memory = memory
+        self.membership = membership
+        self.plugins = plugins
+        self.journal = Journal(runtime)
+        self.inventory = Inventory()
+        self.links = Links(runtime.clock, lambda: None)
+        self.msid = 0
+        self.states: dict[int, HAState | None] = {}
+        """Host id -> HA state, live for owned hosts, from the tables for others."""
+        self._pools: dict[str, CallPool] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.ring_inventory: Callable[[], None] = lambda: None
+
+    # --- pools and tasks ---------------------------------------------------------------------------------------
+
+    def pool(self, name: str) -> CallPool:
+        """The bounded pool for one kind of driver call."""
+        found = self._pools.get(name)
+        if found is None:
+            limits = {
+                "health": "ha.max.concurrent.health.check.operations",
+                "activity": "ha.max.concurrent.activity.check.operations",
+                "recovery": "ha.max.concurrent.recovery.operations",
+                "fence": "ha.max.concurrent.fence.operations",
+                "oobm": "outofbandmanagement.sync.poolsize",
+            }
+            limit = self.inventory.settings.whole(limits[name]) if name in limits else 64
+            found = self._pools[name] = self.runtime.pool(name, limit)
+        return found
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something on its own; what it raises is logged, not lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task of the manager failed", exc_info=task.exception())
+
+    async def stop_tasks(self) -> None:
+        """Cancel what still runs."""
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- ownership ---------------------------------------------------------------------------------------------
+
+    def epoch(self, host: Host) -> int:
+        """The owner epoch under which this server acts on the host; 0 if it may not."""
+        return self.membership.epochs.get(host.uuid, 0) if self.membership.holds() else 0
+
+    # --- drivers -----------------------------------------------------------------------------------------------
+
+    def provider(self, name: str) -> HaProvider | None:
+        """The HA provider, or None if it is not installed or broken."""
+        try:
+            found: HaProvider = self.plugins.driver("provider", name)
+        except HoldfastError as problem:
+            log.error("HA provider %s cannot be used: %s", name, problem)
+            return None
+        return found
+
+    def hypervisor(self, host: Host) -> Hypervisor:
+        """The driver of the host's hypervisor; `PluginError` if there is none."""
+        found: Hypervisor = self.plugins.driver("hypervisor", host.hypervisor_type.lower())
+        return found
+
+    # --- looking at hosts --------------------------------------------------------------------------------------
+
+    def silent_after(self) -> float:
+        """Seconds without a beat after which a link counts as silent."""
+        settings = self.inventory.settings
+        return settings.number("ping.interval") * settings.number("ping.timeout")
+
+    def neighbours(self, host: Host) -> tuple[Host, ...]:
+        """Hosts of the same cluster that are up and not in doubt, those this server hears itself first."""
+        found = [
+            other
+            for other in self.inventory.hosts_of_cluster.get(host.cluster_id, ())
+            if other.id != host.id and other.status == HostStatus.UP and self.states.get(other.id) in _CALM
+        ]
+        limit = self.silent_after()
+        return tuple(sorted(found, key=lambda other: not self.links.heard_within(other.uuid, limit)))
+
+    def probes(self, host: Host) -> HostProbes:
+        """Probes for one check of one host, on the inventory as it is now."""
+        settings = self.inventory.settings
+        cluster = host.cluster_id
+        link = self.links.links.get(host.uuid)
+        silence = self.clock.monotonic() - link.heard_at if link else 0.0
+        limits = ProbeLimits(
+            silent_after=self.silent_after(),
+            stale_after=settings.number("ha.storage.beat.stale"),
+            power_timeout=settings.number("kvm.ha.power.check.timeout", cluster=cluster),
+            heartbeat_timeout=settings.number("kvm.ha.activity.check.timeout", cluster=cluster),
+            action_timeout=settings.number("kvm.ha.fence.timeout", cluster=cluster),
+        )
+        return HostProbes(
+            host, self.inventory, self.clock, limits, silence, self.neighbours(host), self.plugins.driver,
+            self._agent_question(host),
+        )  # fmt: skip
+
+    def _agent_question(self, host: Host) -> Callable[[], Any] | None:
+        view = self.inventory.host_view(host)
+
+        def ask() -> Any:
+            return self.hypervisor(host).list_vms(view, 1.0)
+
+        return ask

@@ -1,0 +1,286 @@
+"""Carrying out what the engine decided about a host. Each effect runs alone, in its own bounded pool, with a deadline.
+
+Results go back to the engine as observations with the token they were asked under; what comes late is dropped there.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from holdfast.engine.incident import (
+    ActivitySeen,
+    Alarm,
+    AskActivity,
+    AskHealth,
+    CutDone,
+    CutPower,
+    Decision,
+    HealthSeen,
+    Moved,
+    PowerOn,
+    PowerRead,
+    Prepare,
+    Prepared,
+    Proven,
+    ReadPower,
+    Recover,
+    RecoverDone,
+    Release,
+)
+from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
+from holdfast.hooks.provider import ActionOutcome, HaProvider
+from holdfast.hooks.store import Change, OwnedBy, Query, Update
+from holdfast.model import (
+    Evidence,
+    HAState,
+    Host,
+    HostStatus,
+    Kind,
+    Opinion,
+    Permit,
+    PermitState,
+    PowerAction,
+    ResourceState,
+)
+
+from holdfast_manager.desk import Desk
+from holdfast_manager.restart_schedule import schedule_restarts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast_manager.actor import HostActor
+    from holdfast_manager.hosts import Hosts
+
+log = logging.getLogger("holdfast.manager.effects")
+
+_RETRY_SECONDS = 0.5
+_POWER_ON_TRIES = 5
+
+
+class Effects:
+    """The hands of the manager, for hosts."""
+
+    def __init__(self, desk: Desk, hosts: "Hosts", kick_restarts: "Callable[[], None]") -> None:
+        self._desk = desk
+        self._hosts = hosts
+        self._kick_restarts = kick_restarts
+
+    # --- in the same batch as the decision ----------------------------------------------------------------------
+
+    async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
+        """What has to be stored in the very batch that stores these decisions."""
+        changes: list[Change] = []
+        for decision in decisions:
+            if isinstance(decision, Prepare):
+                changes += await self._quarantine(actor)
+            elif isinstance(decision, Release):
+                changes += await self._release(actor, decision)
+            elif isinstance(decision, Proven):
+                changes += await self._proven(actor, decision)
+            elif isinstance(decision, PowerOn):
+                actor.keep["power_on"] = True
+            elif isinstance(decision, CutPower):
+                text = f"cut the power of host {actor.host.name}, attempt {decision.attempt}"
+                evidence = actor.record.fence.reads if actor.record.fence else ()
+                changes.append(
+                    self._desk.journal.event(
+                        "HA.FENCE", text, resource=actor.host.uuid, level="WARN", evidence=evidence
+                    )
+                )
+            elif isinstance(decision, Moved) and decision.target is HAState.SUSPECT:
+                changes += self._status(actor, HostStatus.DISCONNECTED)
+            elif isinstance(decision, Moved) and decision.target is HAState.AVAILABLE and actor.record.state:
+                changes += self._status(actor, HostStatus.UP)
+        return changes
+
+    def _status(self, actor: "HostActor", status: HostStatus) -> list[Change]:
+        if actor.host.status in (status, HostStatus.CONNECTING):
+            return []
+        return [Update(Host, actor.host.id, {"status": status, "mgmt_server_id": self._desk.msid})]
+
+    async def _quarantine(self, actor: "HostActor") -> list[Change]:
+        """No starts on this host from here on. `alloc_version` makes any start that is being planned fail (S8)."""
+        fresh = await self._desk.memory.get(Host, actor.host.id)
+        if fresh is None:
+            return []
+        if fresh.resource_state != ResourceState.MAINTENANCE:
+            actor.keep["quarantined_from"] = fresh.resource_state
+        values = {"resource_state": ResourceState.MAINTENANCE, "alloc_version": fresh.alloc_version + 1}
+        return [Update(Host, fresh.id, values, {"alloc_version": fresh.alloc_version})]
+
+    async def _release(self, actor: "HostActor", decision: Release) -> list[Change]:
+        before = actor.keep.pop("quarantined_from", None)
+        actor.keep.pop("roster", None)
+        event = self._desk.journal.event(
+            "HA.FENCE", f"host {actor.host.name} is released: {decision.reason}", resource=actor.host.uuid
+        )
+        if not isinstance(before, str):
+            return [event]
+        return [Update(Host, actor.host.id, {"resource_state": before, "status": HostStatus.UP}), event]
+
+    async def _proven(self, actor: "HostActor", decision: Proven) -> list[Change]:
+        """Fenced, runs ended and restarts scheduled: one batch, so that no crash can come between them."""
+        changes = await schedule_restarts(self._desk, actor.host, decision.proof)
+        actor.keep.pop("roster", None)
+        actor.keep.pop("quarantined_from", None)
+        now = self._desk.journal.now()
+        changes.append(Update(Host, actor.host.id, {"status": HostStatus.DOWN, "disconnected": now}))
+        return changes
+
+    # --- afterwards ------------------------------------------------------------------------------------------
+
+    def notify(self, actor: "HostActor", moves: list[Moved], alarms: list[Alarm]) -> None:
+        """Tell the outside what was just stored."""
+        for move in moves:
+            log.info(
+                "host %s: %s -> %s (%s): %s",
+                actor.host.name,
+                move.source or "new",
+                move.target,
+                move.event,
+                move.reason,
+            )
+            self._hosts.notices(actor.host, "event", "HA.STATE.TRANSITION", f"{move.target}: {move.reason}")
+        for alarm in alarms:
+            log.warning("host %s: %s: %s", actor.host.name, alarm.name, alarm.text)
+            self._hosts.notices(actor.host, "alert", alarm.name, alarm.text)
+
+    def carry_out(self, actor: "HostActor", decision: Decision) -> None:
+        """Start what the decision asks for; returns at once."""
+        spawn = self._desk.spawn
+        if isinstance(decision, AskHealth):
+            spawn(self._ask_health(actor, decision.token))
+        elif isinstance(decision, AskActivity):
+            spawn(self._ask_activity(actor, decision.token))
+        elif isinstance(decision, Recover):
+            spawn(self._recover(actor, decision.token))
+        elif isinstance(decision, Prepare):
+            spawn(self._prepare(actor, decision.token))
+        elif isinstance(decision, CutPower):
+            spawn(self._cut(actor, decision.token))
+        elif isinstance(decision, ReadPower):
+            spawn(self._read_power(actor, decision.token))
+        elif isinstance(decision, Proven):
+            self._kick_restarts()
+        elif isinstance(decision, PowerOn):
+            spawn(self.power_on(actor))
+
+    def _may_act(self, actor: "HostActor") -> bool:
+        return not actor.gone and self._desk.membership.owns(actor.host.uuid)
+
+    async def _observe(
+        self, actor: "HostActor", pool: str, setting: str, method: str, kind: Kind
+    ) -> tuple[Evidence, ...]:
+        """One look through the provider; what goes wrong is `unknown` evidence (S2)."""
+        provider = self._provider(actor)
+        deadline = self._desk.inventory.settings.number(setting, cluster=actor.host.cluster_id)
+        try:
+            if provider is None:
+                raise HoldfastError(f"HA provider {actor.row.provider!r} cannot be used")
+            view, probes = self._desk.inventory.host_view(actor.host), self._desk.probes(actor.host)
+            found = await self._desk.pool(pool).call(deadline, getattr(provider, method), view, probes)
+        except Exception as problem:
+            if not isinstance(problem, HoldfastError):
+                log.exception("HA provider %s failed in %s", actor.row.provider, method)
+            return (self._unknown(actor, kind, f"{method}: {type(problem).__name__}"),)
+        return found if isinstance(found, tuple) else (found,)
+
+    def _unknown(self, actor: "HostActor", kind: Kind, text: str) -> Evidence:
+        source = actor.row.provider or "no provider"
+        return Evidence(kind, actor.host.uuid, Opinion.UNKNOWN, source, self._desk.clock.monotonic(), text)
+
+    def _provider(self, actor: "HostActor") -> HaProvider | None:
+        return self._desk.provider(actor.row.provider) if actor.row.provider else None
+
+    async def _ask_health(self, actor: "HostActor", token: int) -> None:
+        found = await self._observe(actor, "health", "kvm.ha.health.check.timeout", "check_health", Kind.AGENT)
+        actor.tell(HealthSeen(token, found))
+
+    async def _ask_activity(self, actor: "HostActor", token: int) -> None:
+        found = await self._observe(
+            actor, "activity", "kvm.ha.activity.check.timeout", "check_activity", Kind.HEARTBEAT
+        )
+        actor.tell(ActivitySeen(token, found))
+
+    async def _read_power(self, actor: "HostActor", token: int) -> None:
+        if not self._may_act(actor):
+            return
+        (found, *_) = await self._observe(actor, "fence", "kvm.ha.power.check.timeout", "read_back", Kind.POWER)
+        actor.tell(PowerRead(token, found))
+
+    async def _act(self, actor: "HostActor", pool: str, setting: str, method: str) -> ActionOutcome:
+        provider = self._provider(actor)
+        deadline = self._desk.inventory.settings.number(setting, cluster=actor.host.cluster_id)
+        if provider is None:
+            return ActionOutcome(False, f"HA provider {actor.row.provider!r} cannot be used")
+        try:
+            view, probes = self._desk.inventory.host_view(actor.host), self._desk.probes(actor.host)
+            found: ActionOutcome = await self._desk.pool(pool).call(deadline, getattr(provider, method), view, probes)
+        except HoldfastError as problem:
+            return ActionOutcome(False, f"{method}: {problem}")
+        except Exception:
+            log.exception("HA provider %s failed in %s", actor.row.provider, method)
+            return ActionOutcome(False, f"the HA provider failed in {method}")
+        return found
+
+    async def _recover(self, actor: "HostActor", token: int) -> None:
+        if not self._may_act(actor):
+            return
+        outcome = await self._act(actor, "recovery", "kvm.ha.recover.timeout", "recover")
+        actor.tell(RecoverDone(token, outcome.accepted, outcome.detail))
+
+    async def _cut(self, actor: "HostActor", token: int) -> None:
+        if not self._may_act(actor):
+            return
+        outcome = await self._act(actor, "fence", "kvm.ha.fence.timeout", "fence")
+        actor.tell(CutDone(token, outcome.accepted, outcome.detail))
+
+    async def _prepare(self, actor: "HostActor", token: int) -> None:
+        """Write down which runs were on the host, now that no other can join them (S8)."""
+        while self._may_act(actor) and actor.record.token == token:
+            try:
+                live = await self._desk.memory.select(
+                    Permit, Query(equal={"host_id": actor.host.id}, unequal={"state": PermitState.ENDED})
+                )
+                actor.keep["roster"] = sorted([permit.vm_id, permit.run_epoch] for permit in live)
+                await actor.remember(*await self._quarantine_again(actor))
+            except (Conflict, OutcomeUnknown) as problem:
+                log.warning("host %s: the roster was not stored: %s", actor.host.name, problem)
+                await self._hosts.reread(actor)
+                return
+            except HoldfastError as problem:
+                log.warning("host %s: the store does not take the roster: %s", actor.host.name, problem)
+                await self._hosts.pause(_RETRY_SECONDS)
+                continue
+            actor.tell(Prepared(token))
+            return
+
+    async def _quarantine_again(self, actor: "HostActor") -> list[Change]:
+        """After a crash the quarantine may have been lifted by hand; without it there is no roster to trust."""
+        fresh = await self._desk.memory.get(Host, actor.host.id)
+        if fresh is None or fresh.resource_state == ResourceState.MAINTENANCE:
+            return []
+        return await self._quarantine(actor)
+
+    async def power_on(self, actor: "HostActor") -> None:
+        """Power a fenced host on again, unless an operator ordered it off; then forget that it was to be done."""
+        oobm = self._desk.inventory.oobm.get(actor.host.id)
+        for _ in range(_POWER_ON_TRIES):
+            if not self._may_act(actor) or actor.record.state is not HAState.FENCED:
+                return
+            if oobm is None or oobm.ordered_state == "Off":
+                break
+            probes = self._desk.probes(actor.host)
+            try:
+                outcome = await self._desk.pool("fence").call(10.0, probes.switch_power, PowerAction.ON)
+            except HoldfastError as problem:
+                outcome = ActionOutcome(False, str(problem))
+            if outcome.accepted:
+                break
+            log.info("host %s was not powered on again: %s", actor.host.name, outcome.detail)
+            await self._hosts.pause(5.0)
+        actor.keep.pop("power_on", None)
+        try:
+            await actor.remember(OwnedBy(actor.host.id, actor.epoch))
+        except HoldfastError as problem:
+            log.info("host %s: the end of the power-on was not stored: %s", actor.host.name, problem)

@@ -1,0 +1,349 @@
+"""All owned hosts: taking them up and giving them back, their timers, beats and switches.
+
+One sweep a tenth of a beat apart looks at every link; everything else happens because something was seen or is due.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Mapping
+from itertools import count
+from math import inf
+from typing import Any
+
+from holdfast.engine.incident import Heard, Judged, Silent, Switched
+from holdfast.engine.policy import HostPolicy, host_policy
+from holdfast.errors import Conflict, HoldfastError
+from holdfast.hooks.provider import Eligibility, Surroundings
+from holdfast.hooks.store import Insert, Query, Update
+from holdfast.model import MAINTENANCE_STATES, HaConfig, HAState, Host
+
+from holdfast_manager.actor import HostActor
+from holdfast_manager.census import Census
+from holdfast_manager.desk import Desk
+from holdfast_manager.effects import Effects
+from holdfast_manager.inventory import HA_SWITCH
+
+log = logging.getLogger("holdfast.manager.hosts")
+
+_SWEEPS_PER_BEAT = 10
+_IN_DOUBT = frozenset(
+    {
+        HAState.SUSPECT,
+        HAState.CHECKING,
+        HAState.DEGRADED,
+        HAState.RECOVERING,
+        HAState.RECOVERED,
+        HAState.FENCING,
+        HAState.FENCED,
+    }
+)
+
+
+class Hosts:
+    """The actors of this server, by host uuid."""
+
+    def __init__(self, desk: Desk, kick_restarts: Callable[[], None], notices: Callable[..., None]) -> None:
+        self.desk = desk
+        self.census = Census()
+        self.actors: dict[str, HostActor] = {}
+        self.effects = Effects(desk, self, kick_restarts)
+        self.notices = notices
+        self._heap: list[tuple[float, int, HostActor]] = []
+        self._order = count()
+        self._policies: dict[tuple[int, int, int], HostPolicy] = {}
+        self._alarm = asyncio.Event()
+        self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
+        self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
+
+    def policy(self, host: Host, defaults: Mapping[str, str] | None) -> HostPolicy:
+        """The policy in effect for a host; computed once per cluster, provider defaults and settings."""
+        settings = self.desk.inventory.settings
+        key = (id(settings), host.cluster_id, hash(tuple(sorted(defaults.items()))) if defaults else 0)
+        found = self._policies.get(key)
+        if found is None:
+            if len(self._policies) > 10_000:
+                self._policies.clear()
+            found = self._policies[key] = host_policy(
+                settings, zone=host.data_center_id, cluster=host.cluster_id, provider_defaults=defaults
+            )
+        return found
+
+    # --- timers ------------------------------------------------------------------------------------------------
+
+    def schedule(self, actor: HostActor) -> None:
+        """Call `actor.on_due()` at `actor.due`."""
+        if actor.due < inf and not actor.gone:
+            heapq.heappush(self._heap, (actor.due, next(self._order), actor))
+            self._alarm.set()
+
+    async def run_timers(self) -> None:
+        """Wake actors when they are due, and look at all links once per sweep. Runs until cancelled."""
+        next_sweep = self.desk.clock.monotonic()
+        while True:
+            now = self.desk.clock.monotonic()
+            if now >= next_sweep:
+                self._sweep(now)
+                interval = self.desk.inventory.settings.number("ping.interval") / _SWEEPS_PER_BEAT
+                next_sweep = max(next_sweep + interval, now)
+            while self._heap and self._heap[0][0] <= now:
+                due, _, actor = heapq.heappop(self._heap)
+                if not actor.gone and actor.due == due:
+                    actor.due = inf
+                    actor.on_due()
+            until = min(next_sweep, self._heap[0][0] if self._heap else inf)
+            self._alarm.clear()
+            delay = max(0.0, until - self.desk.clock.monotonic())
+            waker = asyncio.get_running_loop().call_later(delay, self._alarm.set)
+            await self._alarm.wait()
+            waker.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before another try at something that depends on others."""
+        await asyncio.sleep(seconds)
+
+    # --- beats -------------------------------------------------------------------------------------------------
+
+    def _sweep(self, now: float) -> None:
+        """Tell actors of links that fell silent, and of beats where somebody waits for them."""
+        limit = self.desk.silent_after()
+        for uuid, link in self.desk.links.links.items():
+            if now - link.heard_at >= limit:
+                if not link.told_silent:
+                    link.told_silent = True
+                    self._tell_silent(uuid)
+            elif link.heard_at > link.told_at:
+                actor = self.actors.get(uuid)
+                if actor is None:
+                    continue
+                record = actor.record
+                waits = link.told_silent or record.state in _IN_DOUBT or record.armed is not link.armed
+                if waits and record.poll_every == 0:
+                    actor.tell(Heard(link.armed))
+                if link.told_silent:
+                    self.on_heard_again(actor)
+                link.told_at, link.told_silent = link.heard_at, False
+
+    def _tell_silent(self, uuid: str) -> None:
+        actor = self.actors.get(uuid)
+        if actor is None:
+            return
+        if actor.record.poll_every == 0:
+            actor.tell(Silent(self.desk.probes(actor.host).link()))
+        self.on_fell_silent(actor)
+
+    # --- ownership ---------------------------------------------------------------------------------------------
+
+    async def own(self, epochs: Mapping[str, int]) -> None:
+        """Make the actors match the hosts that this server owns, each under its present epoch."""
+        by_uuid = self.desk.inventory.hosts_by_uuid
+        for uuid in [uuid for uuid in self.actors if uuid not in epochs or uuid not in by_uuid]:
+            self.drop(uuid)
+        for uuid, epoch in epochs.items():
+            actor = self.actors.get(uuid)
+            host = by_uuid.get(uuid)
+            if host is None or (actor is not None and actor.epoch == epoch):
+                continue
+            if actor is not None:
+                self.drop(uuid)
+            await self._take(host, epoch)
+
+    def drop(self, uuid: str) -> None:
+        """Stop acting on a host at once."""
+        actor = self.actors.pop(uuid, None)
+        if actor is not None:
+            actor.gone = True
+            self.desk.states[actor.host.id] = actor.record.state
+        self._detach(uuid)
+
+    def _detach(self, uuid: str) -> None:
+        if self.desk.links.links.get(uuid) is None:
+            return
+        self.desk.links.close(uuid)
+        host = self.desk.inventory.hosts_by_uuid.get(uuid)
+        if host is None:
+            return
+        try:
+            self.desk.hypervisor(host).detach(uuid)
+        except Exception as problem:
+            log.warning("host %s was not detached: %s", host.name, problem)
+
+    async def _take(self, host: Host, epoch: int) -> None:
+        """Store this server as the owner, under the claim's epoch; from then on every older epoch is refused."""
+        try:
+            row = await self._owned_row(host, epoch)
+        except HoldfastError as problem:
+            log.warning("host %s could not be taken over yet: %s", host.name, problem)
+            return
+        if row is None or not self.desk.membership.owns(host.uuid):
+            return
+        actor = self.actors[host.uuid] = HostActor(self, host, row, epoch)
+        self._attach(host)
+        actor.take_up()
+        if actor.keep.get("power_on") and actor.record.state is HAState.FENCED:
+            self.desk.spawn(self.effects.power_on(actor))
+        self.judge(actor)
+
+    async def _owned_row(self, host: Host, epoch: int) -> HaConfig | None:
+        found = await self.desk.memory.select(
+            HaConfig, Query(equal={"resource_id": host.id, "resource_type": "Host"}, limit=1)
+        )
+        if not found:
+            # Every host has a row, so that there is always an owner epoch to be checked against.
+            await self.desk.memory.commit(
+                [Insert(HaConfig(resource_id=host.id, owner_epoch=epoch, mgmt_server_id=self.desk.msid))]
+            )
+        elif found[0].owner_epoch > epoch:
+            log.error("host %s: the store knows a newer owner epoch than the coordinator gave; not taken", host.name)
+            return None
+        elif (found[0].owner_epoch, found[0].mgmt_server_id) != (epoch, self.desk.msid):
+            values = {"owner_epoch": epoch, "mgmt_server_id": self.desk.msid}
+            await self.desk.memory.commit(
+                [Update(HaConfig, found[0].id, values, {"owner_epoch": found[0].owner_epoch})]
+            )
+        fresh = await self.desk.memory.select(
+            HaConfig, Query(equal={"resource_id": host.id, "resource_type": "Host"}, limit=1)
+        )
+        return fresh[0] if fresh and fresh[0].owner_epoch == epoch else None
+
+    def _attach(self, host: Host) -> None:
+        self.desk.links.open(host.uuid)
+        try:
+            driver = self.desk.hypervisor(host)
+            if driver.runs_on == "server":
+                driver.attach(self.desk.inventory.host_view(host), self.desk.links)
+        except Exception as problem:
+            log.warning("host %s was not attached: %s", host.name, problem)
+
+    async def reread(self, actor: HostActor) -> None:
+        """Take a host up again from the store, because what was meant to be stored was refused."""
+        uuid, epoch = actor.host.uuid, actor.epoch
+        if self.actors.get(uuid) is not actor:
+            return
+        link = self.desk.links.links.get(uuid)
+        actor.gone = True
+        while self.actors.get(uuid) is actor and self.desk.membership.owns(uuid):
+            try:
+                row = await self._owned_row(actor.host, epoch)
+            except Conflict:
+                continue
+            except HoldfastError as problem:
+                log.warning("host %s cannot be read again yet: %s", actor.host.name, problem)
+                await self.pause(0.5)
+                continue
+            if row is None or self.actors.get(uuid) is not actor:
+                break
+            fresh = self.actors[uuid] = HostActor(self, actor.host, row, epoch)
+            fresh.take_up()
+            if link is not None:
+                link.told_silent = False
+            self.judge(fresh)
+            return
+        if self.actors.get(uuid) is actor:
+            self.drop(uuid)
+
+    def reattach(self, host: Host) -> None:
+        """Drop the connection to a host's agent and make it anew."""
+        self._detach(host.uuid)
+        if host.uuid in self.actors:
+            self._attach(host)
+
+    async def settled(self, uuid: str) -> None:
+        """Return once what was told to the host's actor so far has been worked off; at once if it is not ours."""
+        actor = self.actors.get(uuid)
+        if actor is not None:
+            await actor.idle()
+
+    async def reaches(self, uuid: str, states: frozenset[HAState], seconds: float) -> bool:
+        """Wait until the host is in one of `states`; False if that takes longer."""
+        until = self.desk.clock.monotonic() + seconds
+        while self.desk.clock.monotonic() < until:
+            actor = self.actors.get(uuid)
+            if actor is None:
+                return False
+            if actor.record.state in states:
+                return True
+            await actor.next_change(until - self.desk.clock.monotonic())
+        return False
+
+    # --- tables and eligibility --------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """A new inventory: honour changed rows, switches and eligibility."""
+        states: dict[int, HAState | None] = {}
+        for host_id, row in self.desk.inventory.ha.items():
+            host = self.desk.inventory.hosts.get(host_id)
+            actor = self.actors.get(host.uuid) if host else None
+            states[host_id] = actor.record.state if actor else _known(row.ha_state)
+        self.desk.states = states
+        self.census.rebuild(self.desk.inventory, states)
+        for actor in list(self.actors.values()):
+            self._refresh_one(actor)
+
+    def _refresh_one(self, actor: HostActor) -> None:
+        host = self.desk.inventory.hosts.get(actor.host.id)
+        row = self.desk.inventory.ha.get(actor.host.id)
+        if host is None:
+            return
+        actor.host = host
+        if row is None or row.id != actor.row.id:
+            self.desk.spawn(self.reread(actor))  # the row was removed, or made anew, by hand
+            return
+        if row.update_count == actor.row.update_count:
+            by_hand = row.ha_state != actor.stored_state or row.mgmt_server_id != self.desk.msid
+            if by_hand or row.owner_epoch != actor.epoch or (row.enabled, row.provider) != (
+                actor.row.enabled, actor.row.provider,
+            ):  # fmt: skip
+                self.desk.spawn(self.reread(actor))
+                return
+        self.judge(actor)
+
+    def judge(self, actor: HostActor) -> None:
+        """Switches, then the provider's word on eligibility."""
+        host, row = actor.host, actor.row
+        off = self.desk.inventory.switch_off(host, HA_SWITCH)
+        provider = self.desk.provider(row.provider) if row.provider else None
+        on = row.enabled and not off and provider is not None
+        if not on:
+            reason = f"host HA is disabled for {off}" if off else f"host HA is disabled for host {host.name}"
+            if row.enabled and not off:
+                reason = (
+                    f"HA provider {row.provider!r} cannot be used" if row.provider else "no HA provider is configured"
+                )
+            if actor.record.state not in (None, HAState.DISABLED) or actor.record.state is None:
+                actor.tell(Switched(False, reason))
+            return
+        view = self.desk.inventory.host_view(host)
+        assert provider is not None
+        actor.set_polling(1.0 if provider.polls_health(view) else 0.0, view.details.get("simulator.ha.revision", ""))
+        if actor.record.state in (None, HAState.DISABLED):
+            actor.tell(Switched(True))
+        found = self._eligibility(actor, len(self.desk.neighbours(host)))
+        deliberate = found.eligible or not self._eligibility(actor, 1).eligible
+        maintenance = host.resource_state in MAINTENANCE_STATES
+        record = actor.record
+        if (
+            (record.state is HAState.INELIGIBLE) == found.eligible
+            or record.maintenance is not maintenance
+            or (not found.eligible and record.reason != found.reason)
+        ):
+            actor.tell(Judged(found.eligible, found.reason, deliberate, maintenance))
+
+    def _eligibility(self, actor: HostActor, neighbours: int) -> Eligibility:
+        inventory, host = self.desk.inventory, actor.host
+        problem = inventory.oobm_problem(host)
+        surroundings = Surroundings(not problem, problem, neighbours, len(inventory.ha_pools(host)))
+        provider: Any = self.desk.provider(actor.row.provider)
+        try:
+            found: Eligibility = provider.eligibility(inventory.host_view(host), surroundings)
+        except Exception as trouble:
+            log.exception("HA provider %s failed in eligibility", actor.row.provider)
+            return Eligibility(False, f"the HA provider failed: {type(trouble).__name__}")
+        return found
+
+
+def _known(text: str | None) -> HAState | None:
+    try:
+        return HAState(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,197 @@
+"""What the tables say of the cloud, as of the last poll: one immutable snapshot, replaced whole.
+
+Rows changed by hand are honoured at the next poll. VMs are not here: there may be very many, and whoever needs them
+asks the store for those of one host.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from holdfast.hooks.placement import HostRoom
+from holdfast.hooks.store import Query, Store
+from holdfast.model import (
+    Cluster,
+    ClusterDetail,
+    Configuration,
+    HaConfig,
+    Host,
+    HostDetail,
+    HostTag,
+    Oobm,
+    Pod,
+    ResourceState,
+    Secret,
+    StoragePool,
+    StoragePoolDetail,
+    Zone,
+    ZoneDetail,
+)
+from holdfast.model.states import HostStatus
+from holdfast.model.views import BmcView, HostView, PoolView
+from holdfast.settings import Settings
+
+HA_SWITCH = "resourceHAEnabled"
+OOBM_SWITCH = "outOfBandManagementEnabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """One snapshot. Dictionaries are by database id unless the name says otherwise."""
+
+    zones: Mapping[int, Zone] = field(default_factory=dict)
+    pods: Mapping[int, Pod] = field(default_factory=dict)
+    clusters: Mapping[int, Cluster] = field(default_factory=dict)
+    hosts: Mapping[int, Host] = field(default_factory=dict)
+    hosts_by_uuid: Mapping[str, Host] = field(default_factory=dict)
+    hosts_of_cluster: Mapping[int, tuple[Host, ...]] = field(default_factory=dict)
+    tags: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    pools_of_cluster: Mapping[int, tuple[StoragePool, ...]] = field(default_factory=dict)
+    pools: Mapping[int, StoragePool] = field(default_factory=dict)
+    pool_details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    cluster_details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    zone_details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    ha: Mapping[int, HaConfig] = field(default_factory=dict)
+    oobm: Mapping[int, Oobm] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    def host_view(self, host: Host) -> HostView:
+        """The host as drivers see it."""
+        zone, pod, cluster = self.zones.get(host.data_center_id), self.pods.get(host.pod_id), self._cluster(host)
+        return HostView(
+            uuid=host.uuid, name=host.name, hypervisor=host.hypervisor_type, zone=zone.uuid if zone else "",
+            pod=pod.uuid if pod else "", cluster=cluster.uuid if cluster else "", url=host.url,
+            address=host.private_ip_address, status=host.status, resource_state=host.resource_state,
+            details=MappingProxyType(dict(self.details.get(host.id, {}))),
+        )  # fmt: skip
+
+    def _cluster(self, host: Host) -> Cluster | None:
+        return self.clusters.get(host.cluster_id)
+
+    def bmc_view(self, host: Host) -> BmcView | None:
+        """The host's BMC as drivers see it, or None if none is configured."""
+        row = self.oobm.get(host.id)
+        if row is None or not row.driver:
+            return None
+        return BmcView(
+            host.uuid, row.driver, row.address, row.port, row.username, row.password or Secret(""),
+        )  # fmt: skip
+
+    def ha_pools(self, host: Host) -> tuple[PoolView, ...]:
+        """Pools whose heartbeats speak of this host: those of its cluster or zone that have a driver and take part."""
+        views = []
+        for pool in self.pools_of_cluster.get(host.cluster_id, ()):
+            if pool.heartbeat and pool.scope != "HOST" and self._takes_part(pool):
+                details = self.pool_details.get(pool.id, {})
+                views.append(
+                    PoolView(
+                        pool.uuid, pool.name, pool.pool_type, pool.heartbeat, pool.host_address, pool.port, pool.path,
+                        details,
+                    )
+                )  # fmt: skip
+        return tuple(views)
+
+    def _takes_part(self, pool: StoragePool) -> bool:
+        return self.settings.flag("kvm.ha.on.storage.heartbeat", pool=pool.id)
+
+    def switch_off(self, host: Host, name: str) -> str:
+        """Which switch above the host turns `name` off ("zone z1", "cluster c1"), or "" if none does."""
+        zone, cluster = self.zones.get(host.data_center_id), self._cluster(host)
+        if zone and self.zone_details.get(zone.id, {}).get(name, "").lower() == "false":
+            return f"zone {zone.name}"
+        if cluster and self.cluster_details.get(cluster.id, {}).get(name, "").lower() == "false":
+            return f"cluster {cluster.name}"
+        return ""
+
+    def oobm_problem(self, host: Host) -> str:
+        """Why out-of-band management cannot be used for the host, or ""."""
+        off = self.switch_off(host, OOBM_SWITCH)
+        row = self.oobm.get(host.id)
+        if off:
+            return f"out-of-band management is disabled for {off}"
+        if row is None or not row.driver:
+            return f"out-of-band management is not configured for host {host.name}"
+        if not row.enabled:
+            return f"out-of-band management is disabled for host {host.name}"
+        return ""
+
+    def room(self, host: Host) -> HostRoom:
+        """The host as placement sees it, empty: whoever plans adds what runs there."""
+        zone, pod, cluster = self.zones.get(host.data_center_id), self.pods.get(host.pod_id), self._cluster(host)
+        enabled = host.resource_state == ResourceState.ENABLED
+        closed = next((p for p in (zone, pod, cluster) if p is not None and p.allocation_state != "Enabled"), None)
+        why_not = "" if enabled else f"resource state is {host.resource_state}"
+        if closed is not None:
+            why_not = f"allocation is disabled for {closed.name}"
+        return HostRoom(
+            uuid=host.uuid, name=host.name, zone=zone.uuid if zone else "", pod=pod.uuid if pod else "",
+            cluster=cluster.uuid if cluster else "", hypervisor=host.hypervisor_type,
+            up=host.status == HostStatus.UP, enabled=enabled and closed is None, why_not=why_not,
+            total_cpu=int(host.cpus * host.speed * (cluster.cpu_overcommit_ratio if cluster else 1.0)),
+            total_ram=int((host.ram >> 20) * (cluster.memory_overcommit_ratio if cluster else 1.0)),
+            tags=self.tags.get(host.id, frozenset()),
+        )  # fmt: skip
+
+
+def read_inventory(store: Store) -> Inventory:
+    """Read a snapshot. Blocks; called in a pool."""
+    alive = Query(equal={"removed": None}, order=("id",))
+    hosts = {row.id: row for row in store.select(Host, alive) if row.type == "Routing"}
+    clusters = {row.id: row for row in store.select(Cluster, alive)}
+    pools = store.select(StoragePool, alive)
+    cluster_details = _grouped((r.cluster_id, r.name, r.value) for r in store.select(ClusterDetail, Query()))
+    zone_details = _grouped((r.dc_id, r.name, r.value) for r in store.select(ZoneDetail, Query()))
+    pool_details = _grouped((r.pool_id, r.name, r.value) for r in store.select(StoragePoolDetail, Query()))
+    tags: dict[int, set[str]] = {}
+    for tag in store.select(HostTag, Query()):
+        tags.setdefault(tag.host_id, set()).add(tag.tag)
+    of_cluster: dict[int, list[Host]] = {}
+    for host in hosts.values():
+        of_cluster.setdefault(host.cluster_id, []).append(host)
+    return Inventory(
+        zones={row.id: row for row in store.select(Zone, alive)},
+        pods={row.id: row for row in store.select(Pod, alive)},
+        clusters=clusters,
+        hosts=hosts,
+        hosts_by_uuid={row.uuid: row for row in hosts.values()},
+        hosts_of_cluster={key: tuple(value) for key, value in of_cluster.items()},
+        tags={key: frozenset(value) for key, value in tags.items()},
+        details=_grouped((r.host_id, r.name, r.value) for r in store.select(HostDetail, Query())),
+        pools={row.id: row for row in pools},
+        pools_of_cluster={key: _pools_of(row, pools) for key, row in clusters.items()},
+        pool_details=pool_details,
+        cluster_details=cluster_details,
+        zone_details=zone_details,
+        ha={r.resource_id: r for r in store.select(HaConfig, Query(equal={"resource_type": "Host"}))},
+        oobm={row.host_id: row for row in store.select(Oobm, Query())},
+        settings=_settings(store, cluster_details, zone_details, pool_details),
+    )
+
+
+def _pools_of(cluster: Cluster, pools: list[StoragePool]) -> tuple[StoragePool, ...]:
+    return tuple(
+        pool
+        for pool in pools
+        if pool.cluster_id == cluster.id
+        or (pool.cluster_id is None and pool.scope == "ZONE" and pool.data_center_id == cluster.data_center_id)
+    )
+
+
+def _grouped(triples: object) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for key, name, value in triples:  # type: ignore[attr-defined]
+        found.setdefault(key, {})[name] = value
+    return found
+
+
+def _settings(
+    store: Store,
+    clusters: Mapping[int, Mapping[str, str]],
+    zones: Mapping[int, Mapping[str, str]],
+    pools: Mapping[int, Mapping[str, str]],
+) -> Settings:
+    scoped: dict[tuple[str, int], Mapping[str, str]] = {}
+    for scope, found in (("Cluster", clusters), ("Zone", zones), ("StoragePool", pools)):
+        scoped.update({(scope, key): value for key, value in found.items()})
+    return Settings({row.name: row.value for row in store.select(Configuration, Query())}, scoped)

@@ -1,0 +1,1 @@
+"""Jobs asked for through the API: one module per family of commands."""

@@ -1,0 +1,53 @@
+"""One job on its way: what handlers are given."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import HoldfastError, InvalidRequest
+from holdfast.model import AsyncJob, Host, Vm
+
+from holdfast_manager.desk import Desk
+
+if TYPE_CHECKING:
+    from holdfast_manager.manager import Manager
+
+
+class JobFailed(HoldfastError):
+    """A job cannot be done; `code` is the API's error code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job row with its parameters read."""
+
+    manager: "Manager"
+    row: AsyncJob
+    info: dict[str, Any]
+
+    @property
+    def desk(self) -> Desk:
+        """The manager's shared state."""
+        return self.manager.desk
+
+    async def host(self, key: str = "hostid") -> Host:
+        """The host that a parameter names, as stored now."""
+        found = await self.desk.memory.get(Host, int(self.info[key]))
+        if found is None or found.removed is not None:
+            raise InvalidRequest(f"host {self.info[key]} was removed")
+        return found
+
+    async def vm(self, key: str = "id") -> Vm:
+        """The VM that a parameter names, as stored now."""
+        found = await self.desk.memory.get(Vm, int(self.info[key]))
+        if found is None or found.removed is not None:
+            raise InvalidRequest(f"virtual machine {self.info[key]} was removed")
+        return found
+
+
+Handler = Callable[[Job], Awaitable[dict[str, Any] | None]]
+"""Carries out a job; returns what to show, or None if another server goes on with it. Raises a `HoldfastError`."""

@@ -1,0 +1,378 @@
+"""Starting, stopping, rebooting, moving and destroying VMs by order."""
+
+from dataclasses import replace
+from typing import Any
+
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, Unsupported
+from holdfast.hooks.store import OwnedBy, Query, Update
+from holdfast.model import (
+    AsyncJob,
+    Host,
+    Json,
+    Permit,
+    PermitGrant,
+    PermitState,
+    Proof,
+    ProofKind,
+    Vm,
+    VmState,
+    Work,
+    WorkStep,
+)
+
+from holdfast_manager.jobs.job import Handler, Job, JobFailed
+from holdfast_manager.restart_schedule import OPEN_STEPS
+from holdfast_manager.runs import Placed, host_report, refused
+
+_PLACING_TRIES = 5
+
+
+def _shown(vm: Vm) -> dict[str, Any]:
+    return {"object": "virtualmachine", "id": vm.id}
+
+
+# --- starting ------------------------------------------------------------------------------------------------------
+
+
+async def _deploy(job: Job) -> dict[str, Any] | None:
+    vm = await job.vm()
+    return await _start(job) if job.info.get("startvm", True) else _shown(vm)
+
+
+async def _start(job: Job) -> dict[str, Any] | None:
+    vm, permit = await job.manager.runs.newest((await job.vm()).id)
+    if permit is not None and permit.state != PermitState.ENDED:
+        return await _go_on(job, vm, permit)
+    if vm.state not in (VmState.STOPPED, VmState.ERROR):
+        raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a stopped VM can be started")
+    await _no_restart_underway(job, vm)
+    return await _begin(job, vm)
+
+
+async def _go_on(job: Job, vm: Vm, permit: Permit) -> dict[str, Any] | None:
+    """A run exists already: ours from before a crash or a hand-over, or somebody else's."""
+    target = job.desk.inventory.hosts.get(permit.host_id)
+    if permit.state == PermitState.RUNNING:
+        return _shown(vm)
+    if target is None:
+        raise JobFailed(530, f"VM {vm.name}: the host of its run {permit.run_epoch} is gone")
+    if not job.desk.membership.owns(target.uuid):
+        await _hand_over(job, target)
+        return None
+    return await _send_start(job, vm, permit, target)
+
+
+async def _no_restart_underway(job: Job, vm: Vm) -> None:
+    query = Query(equal={"instance_id": vm.id}, among={"step": OPEN_STEPS}, limit=1)
+    if await job.desk.memory.select(Work, query):
+        raise InvalidRequest(f"VM {vm.name} is being restarted by HA already: {vm.reason}")
+
+
+async def _begin(job: Job, vm: Vm) -> dict[str, Any] | None:
+    runs, placing = job.manager.runs, job.manager.placing
+    for _ in range(_PLACING_TRIES):
+        kind, proof = await runs.last_proof(vm)
+        wanted = job.desk.inventory.hosts.get(int(job.info["hostid"])) if job.info.get("hostid") else None
+        home = job.desk.inventory.hosts.get(vm.last_host_id or 0)
+        request = placing.request(vm, "deploy", {}, wanted.uuid if wanted else "", near=wanted or home)
+        plan = await placing.plan([request], await placing.rooms([vm.data_center_id]))
+        target = job.desk.inventory.hosts_by_uuid.get(plan.decisions[vm.uuid].host or "")
+        if target is None:
+            summary = plan.summary(vm.uuid)
+            await job.desk.memory.commit([Update(Vm, vm.id, {"reason": f"not started: {summary}"[:1000]})])
+            raise NoCapacity(f"no host can take VM {vm.name}: {summary}")
+        if not job.desk.membership.owns(target.uuid):
+            await _hand_over(job, target)
+            return None
+        try:
+            await runs.permit([Placed(vm, target, kind, proof, target)])
+        except Conflict:
+            vm, permit = await runs.newest(vm.id)
+            if permit is not None and permit.state != PermitState.ENDED:
+                return await _go_on(job, vm, permit)
+            await job.manager.refresh_inventory()
+            continue
+        vm, permit = await runs.newest(vm.id)
+        assert permit is not None
+        return await _send_start(job, vm, permit, target)
+    raise JobFailed(
+        536, f"VM {vm.name} was not started: its host kept changing under {_PLACING_TRIES} attempts; try again"
+    )
+
+
+async def _hand_over(job: Job, target: Host) -> None:
+    """Every effect on a host is its owner's: let that server go on."""
+    values = {"host_id": target.id, "mgmt_server_id": None, "last_updated": job.desk.journal.now()}
+    await job.desk.memory.commit([Update(AsyncJob, job.row.id, values)])
+
+
+async def _send_start(job: Job, vm: Vm, permit: Permit, target: Host) -> dict[str, Any]:
+    runs = job.manager.runs
+    try:
+        await runs.start(vm, target, permit.run_epoch)
+    except HoldfastError as problem:
+        text = f"VM {vm.name} was not started on host {target.name}: {problem}"
+        if not refused(problem):
+            await _make_sure(job, vm, permit, target, text)
+            return _shown(vm)
+        proof = host_report(target, text, permit.run_epoch)
+        await runs.now_ended(vm, permit, target, text, proof)
+        raise JobFailed(530, text) from problem
+    await _store_running(job, vm, permit, target)
+    return _shown(vm)
+
+
+async def _make_sure(job: Job, vm: Vm, permit: Permit, target: Host, text: str) -> None:
+    """The start was not answered: it runs, or it is revoked, or its host's fate decides (then HA restarts it)."""
+    runs = job.manager.runs
+    try:
+        if await runs.is_running(vm, target, permit.run_epoch):
+            await _store_running(job, vm, permit, target)
+            return
+        await runs.stop(vm, target, permit.run_epoch)
+    except HoldfastError as problem:
+        more = f"{text}. Whether it runs is not known yet ({problem}); it starts nowhere else before that is known"
+        await job.desk.memory.commit([Update(Vm, vm.id, {"reason": more[:1000]})])
+        raise JobFailed(530, more) from problem
+    await runs.now_ended(vm, permit, target, text, host_report(target, text, permit.run_epoch))
+    raise JobFailed(530, text)
+
+
+async def _store_running(job: Job, vm: Vm, permit: Permit, target: Host) -> None:
+    """Running, unless the run was ended while its start was on the way (its host was fenced)."""
+    event = job.desk.journal.event(
+        "VM.START", f"VM {vm.name} runs on host {target.name}", resource=vm.uuid, of="VirtualMachine"
+    )
+    try:
+        await job.manager.runs.now_running(vm, permit, target, event)
+    except Conflict:
+        fresh, newest = await job.manager.runs.newest(vm.id)
+        if newest is not None and newest.state == PermitState.RUNNING:
+            return
+        raise JobFailed(530, f"VM {vm.name}: {fresh.reason or 'its run ended while it was starting'}") from None
+
+
+# --- stopping ------------------------------------------------------------------------------------------------------
+
+
+async def _stop(job: Job) -> dict[str, Any] | None:
+    vm = await job.vm()
+    return _shown(vm) if await stop_vm(job, vm, graceful=not job.info.get("forced")) else None
+
+
+async def stop_vm(job: Job, vm: Vm, graceful: bool) -> bool:
+    """Stop a VM for good: its run ends with its host's word as proof. False if another server goes on with the job."""
+    await _cancel_restarts(job, vm)
+    vm, permit = await job.manager.runs.newest(vm.id)
+    if permit is None or permit.state == PermitState.ENDED:
+        if vm.state not in (VmState.STOPPED, VmState.ERROR, VmState.DESTROYED, VmState.EXPUNGING):
+            await job.desk.memory.commit([Update(Vm, vm.id, {"state": VmState.STOPPED, "host_id": None})])
+        return True
+    host = job.desk.inventory.hosts.get(permit.host_id)
+    if host is None:
+        raise JobFailed(530, f"VM {vm.name}: the host of its run {permit.run_epoch} is gone")
+    if not job.desk.membership.owns(host.uuid):
+        await _hand_over(job, host)
+        return False
+    vm = await _stopping(job, vm)
+    try:
+        await job.manager.runs.stop(vm, host, permit.run_epoch, graceful)
+    except HoldfastError as problem:
+        text = f"VM {vm.name} could not be stopped on host {host.name}: {problem}; its run ends when the host answers"
+        raise JobFailed(530, text) from problem
+    text = "stopped by order"
+    try:
+        await job.manager.runs.now_ended(vm, permit, host, text, host_report(host, text, permit.run_epoch))
+    except Conflict:
+        _, newest = await job.manager.runs.newest(vm.id)
+        if newest is not None and newest.state != PermitState.ENDED:
+            raise
+    return True
+
+
+async def _stopping(job: Job, vm: Vm) -> Vm:
+    values = {"state": VmState.STOPPING, "update_count": vm.update_count + 1, "reason": "stopping by order"}
+    await job.desk.memory.commit([Update(Vm, vm.id, values, {"update_count": vm.update_count})])
+    return replace(vm, state=VmState.STOPPING, update_count=vm.update_count + 1)
+
+
+async def _cancel_restarts(job: Job, vm: Vm) -> None:
+    """A VM that an operator stops is not started by HA any more. A start that was sent is ended by the stop itself."""
+    query = Query(equal={"instance_id": vm.id}, among={"step": OPEN_STEPS})
+    for work in await job.desk.memory.select(Work, query):
+        values = {"step": WorkStep.CANCELLED, "finished": job.desk.journal.now()}
+        await job.desk.memory.commit([Update(Work, work.id, values, {"step": work.step})])
+
+
+async def _destroy(job: Job) -> dict[str, Any] | None:
+    vm = await job.vm()
+    if not await stop_vm(job, vm, graceful=False):
+        return None
+    values: dict[str, Any] = {"state": VmState.DESTROYED, "update_time": job.desk.journal.now()}
+    if job.info.get("expunge"):
+        values |= {"state": VmState.EXPUNGING, "removed": job.desk.journal.now()}
+    await job.desk.memory.commit([Update(Vm, vm.id, values)])
+    return _shown(vm)
+
+
+async def _reboot(job: Job) -> dict[str, Any] | None:
+    vm, permit = await job.manager.runs.newest((await job.vm()).id)
+    if permit is None or permit.state != PermitState.RUNNING:
+        raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be rebooted")
+    host = job.desk.inventory.hosts.get(permit.host_id)
+    if host is None or not job.desk.membership.owns(host.uuid):
+        raise JobFailed(530, f"VM {vm.name}: its host is not watched by this server now; try again")
+    seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
+    view, driver = job.desk.inventory.host_view(host), job.desk.hypervisor(host)
+    try:
+        await job.desk.pool("agent").call(seconds, driver.reboot_vm, view, vm.uuid, permit.run_epoch, seconds)
+    except HoldfastError as problem:
+        raise JobFailed(530, f"VM {vm.name} was not rebooted on host {host.name}: {problem}") from problem
+    return _shown(vm)
+
+
+# --- moving --------------------------------------------------------------------------------------------------------
+
+
+async def _migrate(job: Job) -> dict[str, Any] | None:
+    vm, permit = await job.manager.runs.newest((await job.vm("virtualmachineid")).id)
+    if permit is None or permit.state != PermitState.RUNNING or vm.state != VmState.RUNNING:
+        raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be migrated")
+    source = job.desk.inventory.hosts.get(permit.host_id)
+    if source is None or not job.desk.membership.owns(source.uuid):
+        raise JobFailed(530, f"VM {vm.name}: its host is not watched by this server now; try again")
+    wanted = job.desk.inventory.hosts.get(int(job.info["hostid"])) if job.info.get("hostid") else None
+    await _move(job, vm, permit, source, wanted)
+    return _shown(vm)
+
+
+async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
+    """Move one VM off a host that goes into maintenance; a hypervisor that cannot move it stops and starts it."""
+    vm, permit = await job.manager.runs.newest(vm.id)
+    if permit is None or permit.state != PermitState.RUNNING or permit.host_id != host.id:
+        return
+    await _move(job, vm, permit, host, None)
+
+
+async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | None) -> None:
+    placing = job.manager.placing
+    excluded = {source.uuid: "is where the VM runs now"}
+    request = placing.request(vm, "migrate", excluded, wanted.uuid if wanted else "", near=source)
+    plan = await placing.plan([request], await placing.rooms([vm.data_center_id]))
+    target = job.desk.inventory.hosts_by_uuid.get(plan.decisions[vm.uuid].host or "")
+    if target is None:
+        raise NoCapacity(f"no host can take VM {vm.name}: {plan.summary(vm.uuid)}")
+    moving, next_permit = await _permit_move(job, vm, permit, source, target)
+    seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
+    grant = PermitGrant(
+        vm.uuid,
+        next_permit.run_epoch,
+        target.uuid,
+        next_permit.owner_epoch,
+        Proof(ProofKind.AGENT_REPORT, vm.uuid, 0.0),
+    )
+    views = job.desk.inventory.host_view(source), job.desk.inventory.host_view(target)
+    try:
+        spec = await job.manager.runs.spec(vm)
+        await job.desk.pool("agent").call(seconds, job.desk.hypervisor(source).migrate_vm, *views, spec, grant, seconds)
+    except HoldfastError as problem:
+        await _move_failed(job, moving, permit, next_permit, source, target, problem)
+        raise JobFailed(530, f"VM {vm.name} was not moved to host {target.name}: {problem}") from problem
+    await _moved(job, moving, permit, next_permit, source, target)
+
+
+async def _permit_move(job: Job, vm: Vm, permit: Permit, source: Host, target: Host) -> tuple[Vm, Permit]:
+    """A migration hands one run over to the next: the only case in which two permits of a VM are open, both ends of
+    one hypervisor operation. HA starts nothing of this VM until both have been accounted for."""
+    from holdfast.hooks.store import Insert
+
+    fresh = await job.desk.memory.get(Host, target.id)
+    epoch = job.desk.epoch(source)
+    if fresh is None or not epoch:
+        raise Conflict("the host changed hands; try again")
+    journal, run = job.desk.journal, vm.run_epoch + 1
+    values = {
+        "run_epoch": run, "state": VmState.MIGRATING, "update_count": vm.update_count + 1,
+        "reason": f"moving to host {target.name}",
+    }  # fmt: skip
+    handed_over = host_report(source, f"handed over by live migration from host {source.name}", permit.run_epoch)
+    await job.desk.memory.commit(
+        [
+            OwnedBy(source.id, epoch),
+            Update(
+                Host, target.id, {"alloc_version": fresh.alloc_version + 1},
+                {"alloc_version": fresh.alloc_version, "resource_state": "Enabled"},
+            ),
+            Update(Vm, vm.id, values, {"run_epoch": vm.run_epoch, "update_count": vm.update_count}),
+            Insert(
+                Permit(
+                    vm_id=vm.id, run_epoch=run, host_id=target.id, owner_epoch=epoch, proof_kind=ProofKind.AGENT_REPORT,
+                    proof=Json(handed_over), created=journal.now(),
+                )
+            ),
+        ]
+    )  # fmt: skip
+    moving, found = await job.manager.runs.newest(vm.id)
+    assert found is not None
+    return moving, found
+
+
+async def _moved(job: Job, vm: Vm, old: Permit, new: Permit, source: Host, target: Host) -> None:
+    text = f"VM {vm.name} moved from host {source.name} to host {target.name}"
+    ended = {
+        "state": PermitState.ENDED, "ended": job.desk.journal.now(),
+        "ended_by": host_report(source, text, old.run_epoch),
+    }  # fmt: skip
+    event = job.desk.journal.event("VM.MIGRATE", text, resource=vm.uuid, of="VirtualMachine")
+    await job.desk.memory.commit(
+        [
+            OwnedBy(source.id, job.desk.epoch(source)),
+            Update(Permit, old.id, ended, {"state": PermitState.RUNNING}),
+            Update(Permit, new.id, {"state": PermitState.RUNNING}, {"state": PermitState.ISSUED}),
+            _vm_update(vm, {"state": VmState.RUNNING, "host_id": target.id, "cluster_id": target.cluster_id,
+                            "last_host_id": source.id, "reason": ""}),
+            event,
+        ]
+    )  # fmt: skip
+
+
+async def _move_failed(
+    job: Job, vm: Vm, old: Permit, new: Permit, source: Host, target: Host, problem: HoldfastError
+) -> None:
+    """Where is it? Only once the target has confirmed that it is not there does the VM count as running here again."""
+    runs = job.manager.runs
+    try:
+        if not (refused(problem) or isinstance(problem, Unsupported)):
+            if await runs.is_running(vm, target, new.run_epoch):
+                await _moved(job, vm, old, new, source, target)
+                return
+            driver, view = job.desk.hypervisor(target), job.desk.inventory.host_view(target)
+            await job.desk.pool("agent").call(30.0, driver.stop_vm, view, vm.uuid, new.run_epoch, False, 30.0)
+    except HoldfastError:
+        return  # still Migrating: reconciliation, or the fence of either host, settles it
+    text = f"not moved to host {target.name}: {problem}"
+    ended = {
+        "state": PermitState.ENDED, "ended": job.desk.journal.now(),
+        "ended_by": host_report(target, text, new.run_epoch),
+    }  # fmt: skip
+    await job.desk.memory.commit(
+        [
+            OwnedBy(source.id, job.desk.epoch(source)),
+            Update(Permit, new.id, ended, {"state": PermitState.ISSUED}),
+            _vm_update(vm, {"state": VmState.RUNNING, "reason": text[:1000]}),
+        ]
+    )
+
+
+def _vm_update(vm: Vm, values: dict[str, Any]) -> Update:
+    return Update(Vm, vm.id, {**values, "update_count": vm.update_count + 1}, {"update_count": vm.update_count})
+
+
+HANDLERS: dict[str, Handler] = {
+    "deployVirtualMachine": _deploy,
+    "startVirtualMachine": _start,
+    "stopVirtualMachine": _stop,
+    "destroyVirtualMachine": _destroy,
+    "rebootVirtualMachine": _reboot,
+    "migrateVirtualMachine": _migrate,
+}

@@ -1,0 +1,81 @@
+"""Beats: when each host was last heard. The only code that runs for every beat, so it does next to nothing.
+
+Callbacks come from drivers' threads; they write plain attributes, and the sweep on the event loop reads them.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from holdfast.model.views import Beat, VmReport
+from holdfast.runtime import Clock
+
+
+class Link:
+    """What one host's agent last said."""
+
+    __slots__ = ("armed", "boot_id", "connected", "heard_at", "sequence", "size", "told_at", "told_silent")
+
+    def __init__(self, now: float) -> None:
+        self.heard_at = now
+        """Counted from taking over: a host that was never heard is silent only after the usual time (S2)."""
+        self.boot_id = ""
+        self.sequence = -1
+        self.armed = False
+        self.connected = False
+        self.size: tuple[int, int, int] | None = None
+        self.told_at = now
+        self.told_silent = False
+
+
+class Links:
+    """All links of this server; a `HostListener` for drivers."""
+
+    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+        self._clock = clock
+        self._wake = wake
+        self.links: dict[str, Link] = {}
+        self.connections: deque[tuple[str, str]] = deque()
+        """(host uuid, boot id) of agents that connected, for the loop to reconcile."""
+        self.reports: deque[tuple[str, VmReport]] = deque()
+
+    def open(self, host_uuid: str) -> Link:
+        """Begin to listen to a host."""
+        link = self.links[host_uuid] = Link(self._clock.monotonic())
+        return link
+
+    def close(self, host_uuid: str) -> None:
+        """Stop listening."""
+        self.links.pop(host_uuid, None)
+
+    def heard_within(self, host_uuid: str, seconds: float) -> bool:
+        """Whether the host was really heard (not merely taken over) within so many seconds."""
+        link = self.links.get(host_uuid)
+        return link is not None and link.connected and self._clock.monotonic() - link.heard_at <= seconds
+
+    # --- HostListener ------------------------------------------------------------------------------------------
+
+    def on_connected(self, host_uuid: str, boot_id: str, cpus: int, speed: int, ram: int) -> None:
+        """The agent connected."""
+        link = self.links.get(host_uuid)
+        if link is None:
+            return
+        link.boot_id, link.sequence, link.connected = boot_id, -1, True
+        link.size = (cpus, speed, ram)
+        link.heard_at = self._clock.monotonic()
+        self.connections.append((host_uuid, boot_id))
+        self._wake()
+
+    def on_beat(self, beat: Beat) -> None:
+        """One sign of life. A beat of another boot, or an older one that was overtaken, is no news."""
+        link = self.links.get(beat.host_uuid)
+        if link is None or beat.boot_id != link.boot_id or beat.sequence <= link.sequence:
+            return
+        link.sequence = beat.sequence
+        link.armed = beat.watchdog_armed
+        link.heard_at = self._clock.monotonic()
+
+    def on_vm(self, host_uuid: str, report: VmReport) -> None:
+        """A VM changed state."""
+        if host_uuid in self.links:
+            self.reports.append((host_uuid, report))
+            self._wake()

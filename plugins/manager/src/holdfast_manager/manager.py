@@ -1,0 +1,264 @@
+"""The running loop of one management server, put together from its parts.
+
+The same code runs under real time with real drivers and under virtual time with simulated ones: everything it needs of
+the world comes in through the constructor.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from holdfast.engine.dedicated import warnings as dedicated_warnings
+from holdfast.errors import HoldfastError
+from holdfast.hooks.coordinator import Coordinator
+from holdfast.hooks.store import Insert, Query, Store, Update
+from holdfast.model import Alert, ManagementServer
+from holdfast.runtime import Runtime
+from holdfast.settings import contradictions
+
+from holdfast_manager.connections import Connections
+from holdfast_manager.desk import Desk, PluginHub
+from holdfast_manager.explaining import explain_host
+from holdfast_manager.hosts import Hosts
+from holdfast_manager.inventory import read_inventory
+from holdfast_manager.jobs.runner import JobRunner
+from holdfast_manager.membership import Membership
+from holdfast_manager.memory import Memory
+from holdfast_manager.notices import Notices
+from holdfast_manager.placing import Placing
+from holdfast_manager.power_sync import PowerSync
+from holdfast_manager.restarts import Restarts
+from holdfast_manager.runs import Runs
+from holdfast_manager.starting import Starting
+
+log = logging.getLogger("holdfast.manager")
+
+_INVENTORY_SECONDS = 30.0
+_SHARE_OF_TIME = 20.0
+"""An inventory that takes long to read is read so much less often that it never takes more than 1/20 of the time."""
+_RECORD_SECONDS = 5.0
+
+
+class Manager:
+    """One management server's loop."""
+
+    def __init__(
+        self, name: str, runtime: Runtime, store: Store, coordinator: Coordinator, plugins: PluginHub, bell: Any = None
+    ) -> None:
+        self.name = name
+        self.store = store
+        memory = Memory(store, runtime)
+        membership = Membership(name, coordinator, runtime)
+        self.desk = Desk(name, runtime, memory, membership, plugins)
+        self.desk.msid = self.msid_of(name)
+        self.notices = Notices(self.desk)
+        self.placing = Placing(self.desk)
+        self.runs = Runs(self.desk)
+        self.starting = Starting(self.desk, self.runs)
+        self.restarts = Restarts(self.desk, self.placing, self.runs, self.starting)
+        self.starting.kick = self.restarts.kick
+        self.hosts = Hosts(self.desk, self.restarts.kick, self.notices.host)
+        self.connections = Connections(self.desk, self.hosts, self.restarts.kick)
+        self.power = PowerSync(self.desk)
+        self.jobs = JobRunner(self)
+        self._bell = bell
+        self._loops: list[asyncio.Task[Any]] = []
+        self._news = asyncio.Event()
+        self._wake_links = asyncio.Event()
+        self._runid = 0
+        self._recorded_at = -_RECORD_SECONDS
+        self._warned: set[str] = set()
+
+    @staticmethod
+    def msid_of(name: str) -> int:
+        """The number by which tables name a management server: the same at each start."""
+        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big")
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join, read the tables, begin to watch. Returns once the loops run; hosts are taken up as they are claimed."""
+        loop = asyncio.get_running_loop()
+        self.desk.links._wake = lambda: _from_any_thread(loop, self._wake_links)
+        self.desk.ring_inventory = self._news.set
+        self._runid = int(self.desk.clock.wall() * 1000)
+        for work in (
+            self._keep_lease,
+            self._keep_inventory,
+            self._keep_links,
+            self.hosts.run_timers,
+            self.restarts.run,
+            self.power.run,
+            self.jobs.run,
+            self.notices.run,
+        ):
+            self._loops.append(loop.create_task(self._for_ever(work), name=f"{self.name}:{work.__name__}"))
+        if self._bell is not None:
+            self._loops.append(loop.create_task(self._hear_bell()))
+
+    async def wait(self) -> None:
+        """Return when a loop ended, which none does by itself."""
+        await asyncio.gather(*self._loops)
+
+    async def stop(self) -> None:
+        """Stop acting, then give everything back so that another server can take over at once. Idempotent."""
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._loops = []
+        for uuid in list(self.hosts.actors):
+            self.hosts.drop(uuid)
+        await self.desk.stop_tasks()
+        await self.desk.membership.leave(2.0)
+
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A loop that fails is a bug; the server goes on with it, and says so, rather than without."""
+        while True:
+            try:
+                await work()
+            except HoldfastError as problem:
+                log.warning("%s: %s", work.__name__, problem)
+            except Exception:
+                log.exception("%s failed and is begun again", work.__name__)
+            await asyncio.sleep(0.5)
+
+    # --- lease and ownership ------------------------------------------------------------------------------------
+
+    async def _keep_lease(self) -> None:
+        membership, settings = self.desk.membership, self.desk.inventory.settings
+        while True:
+            settings = self.desk.inventory.settings
+            lease = settings.number("cluster.heartbeat.threshold") / 1000
+            interval = settings.number("cluster.heartbeat.interval") / 1000
+            held_before = set(membership.epochs)
+            if await membership.keep(lease, min(interval, lease / 3)):
+                await self._share_out()
+            if set(membership.epochs) != held_before or not membership.epochs:
+                await self.hosts.own(membership.epochs)
+            await self._record_self()
+            await asyncio.sleep(interval)
+
+    async def _share_out(self) -> None:
+        """Claim the hosts that fall to this server; give back quiet ones that fall to another live one."""
+        membership = self.desk.membership
+        everyone = self.desk.inventory.hosts_by_uuid
+        wanted = tuple(uuid for uuid in everyone if uuid not in membership.epochs and membership.wants(uuid))
+        if wanted:
+            await membership.claim(wanted, 2.0)
+        surplus = tuple(
+            uuid
+            for uuid in membership.epochs
+            if uuid not in everyone or (self._is_quiet(uuid) and not membership.wants(uuid))
+        )
+        if surplus:
+            for uuid in surplus:
+                self.hosts.drop(uuid)
+            await membership.release(surplus, 2.0)
+
+    def _is_quiet(self, uuid: str) -> bool:
+        actor = self.hosts.actors.get(uuid)
+        return actor is None or (actor.record.fence is None and not actor.record.silent)
+
+    async def _record_self(self) -> None:
+        """The row of this server in `mshost`, refreshed now and then; losing it changes nothing that matters."""
+        now = self.desk.clock.monotonic()
+        if now - self._recorded_at < _RECORD_SECONDS:
+            return
+        self._recorded_at = now
+        values = {
+            "runid": self._runid, "state": "Up", "session_epoch": self.desk.membership.session_epoch,
+            "last_update": self.desk.journal.now(), "removed": None,
+        }  # fmt: skip
+        try:
+            found = await self.desk.memory.select(ManagementServer, Query(equal={"msid": self.desk.msid}))
+            if found:
+                await self.desk.memory.commit([Update(ManagementServer, found[0].id, values)])
+            else:
+                row = ManagementServer(
+                    uuid=self.desk.runtime.uuid(), msid=self.desk.msid, name=self.name, version="0.1.0",
+                    service_ip="127.0.0.1", started=self.desk.journal.now(),
+                    runid=self._runid, last_update=self.desk.journal.now(),
+                )  # fmt: skip
+                await self.desk.memory.commit([Insert(row)])
+        except HoldfastError as problem:
+            log.info("this server's row was not refreshed: %s", problem)
+
+    # --- inventory ----------------------------------------------------------------------------------------------
+
+    async def _keep_inventory(self) -> None:
+        readers = self.desk.pool("inventory")
+        while True:
+            self._news.clear()
+            began = self.desk.clock.monotonic()
+            try:
+                self.desk.inventory = await readers.call(_INVENTORY_SECONDS, read_inventory, self.store)
+            except HoldfastError as problem:
+                log.warning("the tables cannot be read; going on with what is known: %s", problem)
+            else:
+                await self._after_reading()
+            took = self.desk.clock.monotonic() - began
+            pause = max(self.desk.inventory.settings.number("ha.checking.interval"), took * _SHARE_OF_TIME)
+            await self._pause(self._news, pause)
+
+    async def _after_reading(self) -> None:
+        if self.desk.membership.holds():
+            await self._share_out()
+            await self.hosts.own(self.desk.membership.epochs)
+        self.hosts.refresh()
+        self.restarts.kick()
+        await self._warn()
+
+    async def _warn(self) -> None:
+        """Say today what would fail tonight: contradictory settings, and `ha.tag` without a host that carries it."""
+        inventory = self.desk.inventory
+        found = {f"ALERT.HA.SETTINGS\0{text}" for text in contradictions(inventory.settings, (0, *inventory.clusters))}
+        found |= {f"ALERT.HA.SETTINGS\0{text}" for text in inventory.settings.problems}
+        by_zone: dict[str, dict[str, frozenset[str]]] = {}
+        for host in inventory.hosts.values():
+            zone = inventory.zones.get(host.data_center_id)
+            if zone is not None:
+                by_zone.setdefault(zone.name, {})[host.name] = inventory.tags.get(host.id, frozenset())
+        tag = inventory.settings.text("ha.tag").strip()
+        found |= {f"ALERT.HA.TAG.UNUSED\0{text}" for text in dedicated_warnings(tag, by_zone).values()}
+        for key in sorted(found - self._warned):
+            name, text = key.split("\0", 1)
+            open_alert = Query(equal={"name": name, "subject": text[:250], "archived": False}, limit=1)
+            if not await self.desk.memory.select(Alert, open_alert):
+                await self.desk.memory.commit([self.desk.journal.alert(name, text[:250], text)])
+            log.warning("%s: %s", name, text)
+        self._warned = found
+
+    async def _pause(self, news: asyncio.Event, seconds: float) -> None:
+        waker = asyncio.get_running_loop().call_later(seconds, news.set)
+        await news.wait()
+        waker.cancel()
+
+    async def _keep_links(self) -> None:
+        while True:
+            self.connections.work_off()
+            self._wake_links.clear()
+            await self._wake_links.wait()
+
+    async def _hear_bell(self) -> None:
+        with self._bell.subscribe("inventory", "settings", "jobs") as heard:
+            while True:
+                await heard.wait()
+                self._news.set()
+                self.jobs.kick()
+
+    # --- for others ---------------------------------------------------------------------------------------------
+
+    def explain_host(self, uuid: str) -> dict[str, Any]:
+        """The live part of an explanation, for the API in the same process; {} if this server does not own the host."""
+        return explain_host(self.desk, self.hosts, uuid)
+
+    async def refresh_inventory(self) -> None:
+        """Read the tables now, because this server itself just changed them."""
+        self.desk.inventory = await self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
+        self.hosts.refresh()
+
+
+def _from_any_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(event.set)

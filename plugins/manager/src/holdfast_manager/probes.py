@@ -1,0 +1,144 @@
+"""The ways to look at, and to switch, one host, lent to its provider. Run in a pool's thread; never raise.
+
+Every trouble becomes `unknown` evidence (S2) or an outcome that was not accepted.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.errors import HoldfastError, NotFound
+from holdfast.hooks.heartbeat import HeartbeatDriver
+from holdfast.hooks.oobm import OobmDriver
+from holdfast.hooks.provider import ActionOutcome
+from holdfast.model import Evidence, Host, Kind, Opinion, PowerAction, PowerState
+from holdfast.model.views import PoolView
+from holdfast.runtime import Clock
+
+from holdfast_manager.inventory import Inventory
+
+log = logging.getLogger("holdfast.manager.probes")
+
+_OPINIONS = {PowerState.OFF: Opinion.DEAD, PowerState.ON: Opinion.ALIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLimits:
+    """Deadlines and ages, seconds."""
+
+    silent_after: float
+    stale_after: float
+    power_timeout: float
+    heartbeat_timeout: float
+    action_timeout: float
+
+
+class HostProbes:
+    """`holdfast.hooks.provider.Probes` for one host, on one inventory snapshot."""
+
+    def __init__(
+        self,
+        host: Host,
+        inventory: Inventory,
+        clock: Clock,
+        limits: ProbeLimits,
+        silence: float,
+        neighbours: tuple[Host, ...],
+        driver: Callable[[str, str], Any],
+        ask_agent: Callable[[], Any] | None,
+    ) -> None:
+        self._host = host
+        self._inventory = inventory
+        self._clock = clock
+        self._limits = limits
+        self._silence = silence
+        self._neighbours = neighbours
+        self._driver = driver
+        self._ask_agent = ask_agent
+
+    def _evidence(self, kind: Kind, opinion: Opinion, source: str, detail: str, **more: Any) -> Evidence:
+        return Evidence(kind, self._host.uuid, opinion, source, self._clock.monotonic(), detail, **more)
+
+    def link(self) -> Evidence:
+        """Whether the host was heard lately."""
+        seconds = self._silence
+        if seconds >= self._limits.silent_after:
+            text = f"no beat for {seconds:.1f} s"
+            return self._evidence(Kind.LINK, Opinion.DEAD, "management link", text, max_age=5.0)
+        return self._evidence(Kind.LINK, Opinion.ALIVE, "management link", f"a beat {seconds:.1f} s ago", max_age=5.0)
+
+    def agent(self) -> Evidence:
+        """Ask the host's agent."""
+        if self._ask_agent is None:
+            return self._evidence(Kind.AGENT, Opinion.UNKNOWN, "agent", "no way to ask the agent")
+        try:
+            self._ask_agent()
+        except Exception as problem:
+            return self._evidence(Kind.AGENT, Opinion.UNKNOWN, "agent", _words(problem))
+        return self._evidence(Kind.AGENT, Opinion.ALIVE, "agent", "the agent answers")
+
+    def power(self) -> Evidence:
+        """Read the chassis power."""
+        problem = self._inventory.oobm_problem(self._host)
+        bmc = self._inventory.bmc_view(self._host)
+        if problem or bmc is None:
+            return self._evidence(Kind.POWER, Opinion.UNKNOWN, "oobm", problem)
+        source = f"{bmc.driver} {bmc.address}"
+        try:
+            driver: OobmDriver = self._driver("oobm", bmc.driver)
+            state = driver.power_state(bmc, self._limits.power_timeout)
+        except Exception as trouble:
+            return self._evidence(Kind.POWER, Opinion.UNKNOWN, source, _words(trouble))
+        opinion = _OPINIONS.get(state, Opinion.UNKNOWN)
+        return self._evidence(Kind.POWER, opinion, source, f"chassis power is {state}", max_age=10.0)
+
+    def heartbeats(self) -> tuple[Evidence, ...]:
+        """Each pool, as a healthy neighbour sees it."""
+        return tuple(self._heartbeat(pool) for pool in self._inventory.ha_pools(self._host))
+
+    def _heartbeat(self, pool: PoolView) -> Evidence:
+        if not self._neighbours:
+            text = f"no healthy neighbour can look at pool {pool.name}"
+            return self._evidence(Kind.HEARTBEAT, Opinion.UNKNOWN, "neighbours", text, pool=pool.name)
+        problems = []
+        for neighbour in self._neighbours[:2]:
+            source = f"{neighbour.name} on {pool.name}"
+            try:
+                driver: HeartbeatDriver = self._driver("heartbeat", pool.heartbeat)
+                reading = driver.read(pool, self._host.uuid, neighbour.uuid, self._limits.heartbeat_timeout)
+            except NotFound:
+                problems.append(f"{source}: no heartbeat was ever written")
+                continue
+            except Exception as problem:
+                problems.append(f"{source}: {_words(problem)}")
+                continue
+            stale = reading.unchanged_for > self._limits.stale_after and reading.unchanged_for >= 0
+            # A reader that has only just begun to look has not seen the beat stand still, merely not move yet.
+            opinion = Opinion.DEAD if stale and reading.ever_moved else Opinion.UNKNOWN if stale else Opinion.ALIVE
+            text = f"heartbeat on {pool.name} unchanged for {reading.unchanged_for:.1f} s, seen by {neighbour.name}"
+            return self._evidence(
+                Kind.HEARTBEAT, opinion, source, text, pool=pool.name, lasting=reading.unchanged_for, max_age=5.0
+            )
+        return self._evidence(Kind.HEARTBEAT, Opinion.UNKNOWN, "neighbours", "; ".join(problems), pool=pool.name)
+
+    def switch_power(self, action: PowerAction) -> ActionOutcome:
+        """Send a power action to the BMC."""
+        problem = self._inventory.oobm_problem(self._host)
+        bmc = self._inventory.bmc_view(self._host)
+        if problem or bmc is None:
+            return ActionOutcome(False, problem)
+        try:
+            driver: OobmDriver = self._driver("oobm", bmc.driver)
+            words = driver.power_action(bmc, action, self._limits.action_timeout)
+        except Exception as trouble:
+            return ActionOutcome(False, f"{action} at {bmc.driver} {bmc.address}: {_words(trouble)}")
+        return ActionOutcome(True, words)
+
+
+def _words(problem: Exception) -> str:
+    """What an exception says, if it is one of ours; only its kind if it is not, for it may carry anything."""
+    if isinstance(problem, HoldfastError):
+        return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+    log.warning("a driver broke its contract", exc_info=problem)
+    return f"the driver failed with {type(problem).__name__}"

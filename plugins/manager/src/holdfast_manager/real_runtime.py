@@ -1,0 +1,89 @@
+"""Time, threads and chance of the real world."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from holdfast.errors import DeadlineExceeded
+from holdfast.runtime import CallPool, Clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RealClock:
+    """The clocks of this machine."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+
+class ThreadCallPool:
+    """Blocking calls in threads of their own; a call that hangs costs this pool one thread, and nobody else any."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._limit = limit
+        self._name = name
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix=f"holdfast-{name}")
+
+    @property
+    def limit(self) -> int:
+        """How many calls run at once."""
+        return self._limit
+
+    async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in a thread; `DeadlineExceeded` when `deadline` seconds have passed without a result."""
+        running = self._threads.submit(function, *args, **kwargs)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(running), deadline)
+        except TimeoutError as late:
+            if running.done() and not running.cancelled() and running.exception() is late:
+                raise  # the call itself raised it
+            running.cancel()
+            raise DeadlineExceeded(f"no answer within {deadline:g} s ({self._name})") from None
+
+    def close(self) -> None:
+        """Take no more calls; threads that hang are left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class RealRuntime:
+    """The runtime of a real management server."""
+
+    def __init__(self) -> None:
+        self._clock = RealClock()
+        self._pools: list[ThreadCallPool] = []
+        self._random = random.SystemRandom()
+
+    @property
+    def clock(self) -> Clock:
+        """The clocks."""
+        return self._clock
+
+    def pool(self, name: str, limit: int) -> CallPool:
+        """A thread pool of its own."""
+        pool = ThreadCallPool(name, limit)
+        self._pools.append(pool)
+        return pool
+
+    def uuid(self) -> str:
+        """A random uuid."""
+        return str(uuid.uuid4())
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+        return self._random.random()
+
+    def close(self) -> None:
+        """Give up all pools."""
+        for pool in self._pools:
+            pool.close()

@@ -1,0 +1,189 @@
+"""Restarting VMs elsewhere: due work items are planned, permitted in one batch per lost host, and started.
+
+Planning is done by the owner of the lost host, starting by the owner of the target: every effect on a host is its
+owner's. The work item is the hand-over, so either may crash at any instant (S8).
+"""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from holdfast.engine.planner import Plan
+from holdfast.engine.restart_order import RestartItem, restart_order
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest
+from holdfast.hooks.store import Change, Query, Update
+from holdfast.model import Host, Moment, ProofKind, Vm, VmType, Work, WorkReason, WorkStep
+
+from holdfast_manager.desk import Desk
+from holdfast_manager.journal import as_json, from_json
+from holdfast_manager.placing import Placing
+from holdfast_manager.runs import Placed, Runs
+from holdfast_manager.starting import Starting
+
+log = logging.getLogger("holdfast.manager.restarts")
+
+_SYSTEM = frozenset({VmType.ROUTER, VmType.ELASTIC_LOAD_BALANCER, VmType.CONSOLE_PROXY, VmType.SECONDARY_STORAGE})
+_BATCH = 200
+_LOOK_SECONDS = 1.0
+
+
+class Restarts:
+    """The restart loop of one server."""
+
+    def __init__(self, desk: Desk, placing: Placing, runs: Runs, starting: Starting) -> None:
+        self._desk = desk
+        self._placing = placing
+        self._runs = runs
+        self._starting = starting
+        self._news = asyncio.Event()
+
+    def kick(self) -> None:
+        """There may be something to do."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work items as they fall due, until cancelled."""
+        while True:
+            self._news.clear()
+            if self._desk.membership.holds():
+                try:
+                    await self._plan_due()
+                    await self._starting.begin_due()
+                except HoldfastError as problem:
+                    log.warning("restarts are held up: %s", problem)
+            waker = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._news.set)
+            await self._news.wait()
+            waker.cancel()
+
+    # --- planning ----------------------------------------------------------------------------------------------
+
+    async def _plan_due(self) -> None:
+        now = Moment(self._desk.clock.wall() + 0.001)
+        query = Query(equal={"step": WorkStep.SCHEDULED}, below={"time_to_try": now}, order=("id",))
+        due = [work for work in await self._desk.memory.select(Work, query) if self._is_mine(work)]
+        if not due:
+            return
+        ids = sorted({work.instance_id for work in due})
+        vms = {vm.id: vm for vm in await self._desk.memory.select(Vm, Query(among={"id": ids}))}
+        blocked = await self._runs.open_permits(ids)
+        ready = []
+        for work in due:
+            vm = vms.get(work.instance_id)
+            if vm is None or vm.removed is not None:
+                await self._desk.memory.commit([self._finish(work, WorkStep.CANCELLED)])
+            elif blocked.get(vm.id):
+                await self._await_other_run(work, blocked[vm.id][0].host_id)
+            else:
+                ready.append((work, vm))
+        if ready:
+            await self._place(ready)
+
+    def _is_mine(self, work: Work) -> bool:
+        host = self._desk.inventory.hosts.get(work.host_id)
+        return host is not None and self._desk.membership.owns(host.uuid)
+
+    def _finish(self, work: Work, step: WorkStep) -> Update:
+        return Update(Work, work.id, {"step": step, "finished": self._desk.journal.now()}, {"step": work.step})
+
+    async def _await_other_run(self, work: Work, host_id: int) -> None:
+        """Another run may be live (a migration's other side): its host's owner finds out; this is no failed start."""
+        values = {"step": WorkStep.REVOKING, "target_host_id": host_id, "investigations": work.investigations + 1}
+        await self._desk.memory.commit([Update(Work, work.id, values, {"step": work.step})])
+
+    async def _place(self, ready: list[tuple[Work, Vm]]) -> None:
+        hosts = self._desk.inventory.hosts
+        order = restart_order(
+            RestartItem(
+                vm.uuid, vm.type in _SYSTEM, vm.ha_priority, tuple(d for d in vm.depends_on.split(",") if d),
+                vm.cpu * vm.cpu_speed, vm.ram, str(vm.cluster_id),
+            )
+            for _, vm in ready
+        )  # fmt: skip
+        rank = {uuid: number for number, uuid in enumerate(order.vm_uuids)}
+        ready = sorted(ready, key=lambda pair: rank[pair[1].uuid])
+        requests = []
+        for work, vm in ready:
+            lost = hosts.get(work.host_id)
+            # A crashed VM starts first where it was: its host is alive, and so are its caches.
+            again_there = work.reason == WorkReason.VM_CRASHED and work.tried == 0 and lost is not None
+            pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
+            excluded = self._excluded(work, lost)
+            requests.append(self._placing.request(vm, "ha", excluded, pinned, near=lost))
+        rooms = await self._placing.rooms(vm.data_center_id for _, vm in ready)
+        plan = await self._placing.plan(requests, rooms)
+        for start in range(0, len(ready), _BATCH):
+            await self._permit(ready[start : start + _BATCH], plan)
+
+    def _takes_starts(self, host: Host) -> bool:
+        room = self._desk.inventory.room(host)
+        return room.up and room.enabled
+
+    def _excluded(self, work: Work, lost: Host | None) -> dict[str, str]:
+        found: dict[str, str] = {}
+        hosts = self._desk.inventory.hosts
+        if lost is not None and work.reason != WorkReason.VM_CRASHED:
+            found[lost.uuid] = "is the host that was lost"
+        for host_id in _ids(work.excluded):
+            if host_id in hosts:
+                found[hosts[host_id].uuid] = "failed to start this VM before"
+        return found
+
+    async def _permit(self, batch: list[tuple[Work, Vm]], plan: Plan) -> None:
+        """Permits for what found a place, explanations for what did not. A conflict means: plan afresh, soon."""
+        placed: list[Placed] = []
+        changes: list[Change] = []
+        for work, vm in batch:
+            chosen = plan.decisions[vm.uuid].host
+            target = self._desk.inventory.hosts_by_uuid.get(chosen or "")
+            guard = self._desk.inventory.hosts.get(work.host_id)
+            if target is None or guard is None:
+                await self._nowhere(work, vm, plan)
+                continue
+            kind = str(from_json(work.proof).get("kind", ProofKind.AGENT_REPORT))
+            placed.append(Placed(vm, target, kind, work.proof, guard))
+            changes += self._started_changes(work, vm, target, plan)
+        if not placed:
+            return
+        try:
+            await self._runs.permit(placed, *changes)
+        except (Conflict, InvalidRequest) as problem:
+            log.info("restarts are planned afresh: %s", problem)
+            asyncio.get_running_loop().call_later(0.05, self.kick)
+
+    def _started_changes(self, work: Work, vm: Vm, target: Host, plan: Plan) -> list[Change]:
+        text = f"VM {vm.name} restarts on host {target.name}"
+        values = {
+            "step": WorkStep.RESTARTING, "target_host_id": target.id, "taken": self._desk.journal.now(),
+            "mgmt_server_id": self._desk.msid, "explanation": as_json(plan.brief(vm.uuid)),
+        }  # fmt: skip
+        event = self._desk.journal.event("VM.HA.RESTART", text, resource=vm.uuid, of="VirtualMachine")
+        return [Update(Work, work.id, values, {"step": work.step, "tried": work.tried}), event]
+
+    async def _nowhere(self, work: Work, vm: Vm, plan: Plan) -> None:
+        """No host takes it now. That is no failed start: it waits, visibly, until one does (S10)."""
+        summary = plan.summary(vm.uuid)
+        excluded = _ids(work.excluded)
+        wait = self._desk.inventory.settings.number("restart.retry.interval") * min(2**work.investigations, 10)
+        if excluded:
+            wait = 1.0  # those that failed before are candidates again once there is nobody else
+        values = {
+            "investigations": work.investigations + 1, "explanation": as_json(plan.explanation(vm.uuid, 20)),
+            "time_to_try": Moment(self._desk.clock.wall() + wait), "excluded": as_json([]),
+        }  # fmt: skip
+        changes: list[Change] = [
+            Update(Work, work.id, values, {"step": work.step}),
+            Update(Vm, vm.id, {"reason": f"waiting for a host: {summary}"[:1000]}),
+        ]
+        if work.investigations == 0 and not excluded:
+            subject = f"VM {vm.name} waits for a host to restart on"
+            changes.append(self._desk.journal.alert("ALERT.HA.RESTART.WAITING", subject, summary, vm=vm))
+        await self._desk.memory.commit(changes)
+
+
+def _ids(text: str) -> list[int]:
+    try:
+        found: Any = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [value for value in found if isinstance(value, int)] if isinstance(found, list) else []

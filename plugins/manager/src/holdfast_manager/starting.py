@@ -1,0 +1,135 @@
+"""Starting permitted VMs on the hosts that this server owns, and finding out what became of each start."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+
+from holdfast.errors import Conflict, HoldfastError
+from holdfast.hooks.store import Query, Update
+from holdfast.model import Host, Json, Moment, Permit, PermitState, Vm, Work, WorkStep
+
+from holdfast_manager.desk import Desk
+from holdfast_manager.journal import as_json
+from holdfast_manager.runs import Runs, host_report, refused
+
+log = logging.getLogger("holdfast.manager.starting")
+
+_ASK_AGAIN_SECONDS = 1.0
+
+
+class Starting:
+    """Work items in step Restarting or Revoking whose target this server owns."""
+
+    def __init__(self, desk: Desk, runs: Runs) -> None:
+        self._desk = desk
+        self._runs = runs
+        self._underway: set[int] = set()
+        self._slots: dict[int, asyncio.Semaphore] = {}
+        self.kick: Callable[[], None] = lambda: None
+
+    async def begin_due(self) -> None:
+        """Begin what is due and not underway yet; returns once it is begun."""
+        query = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
+        for work in await self._desk.memory.select(Work, query):
+            target = self._desk.inventory.hosts.get(work.target_host_id or 0)
+            if target is None or work.id in self._underway or not self._desk.membership.owns(target.uuid):
+                continue
+            self._underway.add(work.id)
+            self._desk.spawn(self._carry_on(work, target))
+
+    def _slot(self, host: Host) -> asyncio.Semaphore:
+        found = self._slots.get(host.id)
+        if found is None:
+            limit = self._desk.inventory.settings.whole("ha.starts.per.host")
+            found = self._slots[host.id] = asyncio.Semaphore(limit)
+        return found
+
+    async def _carry_on(self, work: Work, target: Host) -> None:
+        try:
+            async with self._slot(target):
+                await self._one(work, target)
+        except Conflict as problem:
+            log.info("VM work %d: somebody else was first: %s", work.id, problem)
+        except HoldfastError as problem:
+            log.warning("VM work %d is held up: %s", work.id, problem)
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        finally:
+            self._underway.discard(work.id)
+            self.kick()
+
+    async def _one(self, work: Work, target: Host) -> None:
+        vm, permit = await self._runs.newest(work.instance_id)
+        if permit is None or permit.state == PermitState.ENDED or permit.host_id != target.id:
+            # Its target was lost meanwhile, and that host's proof has ended the run: back to planning.
+            await self._desk.memory.commit([self._back(work, work.tried, work.excluded, 0.0)])
+            return
+        if permit.state == PermitState.RUNNING:
+            await self._desk.memory.commit([self._done(work)])
+            return
+        if work.step == WorkStep.REVOKING:
+            await self._find_out(work, vm, permit, target)
+            return
+        try:
+            await self._runs.start(vm, target, permit.run_epoch)
+        except HoldfastError as problem:
+            if isinstance(problem, Conflict):
+                raise
+            await self._failed(work, vm, permit, target, problem)
+            return
+        await self._running(work, vm, permit, target)
+
+    async def _running(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
+        text = f"VM {vm.name} runs on host {target.name}, run {permit.run_epoch}"
+        event = self._desk.journal.event("VM.HA.RUNNING", text, resource=vm.uuid, of="VirtualMachine")
+        await self._runs.now_running(vm, permit, target, self._done(work), event)
+        log.info(text)
+
+    def _done(self, work: Work) -> Update:
+        values = {"step": WorkStep.DONE, "finished": self._desk.journal.now()}
+        return Update(Work, work.id, values, {"step": work.step})
+
+    async def _failed(self, work: Work, vm: Vm, permit: Permit, target: Host, problem: HoldfastError) -> None:
+        text = f"the start on host {target.name} failed: {problem}"
+        if refused(problem):
+            await self._give_back(work, vm, permit, target, text, host_report(target, text, permit.run_epoch))
+            return
+        # It may run, or may yet: nothing starts elsewhere until that host, or a proof of its death, ends this run.
+        await self._desk.memory.commit([Update(Work, work.id, {"step": WorkStep.REVOKING}, {"step": work.step})])
+        log.warning("VM %s: %s; its fate is being found out", vm.name, text)
+
+    async def _find_out(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
+        if await self._runs.is_running(vm, target, permit.run_epoch):
+            await self._running(work, vm, permit, target)
+            return
+        await self._runs.stop(vm, target, permit.run_epoch)
+        text = f"run {permit.run_epoch} was revoked on host {target.name}, which had not confirmed its start"
+        await self._give_back(work, vm, permit, target, text, host_report(target, text, permit.run_epoch))
+
+    async def _give_back(self, work: Work, vm: Vm, permit: Permit, target: Host, why: str, proof: Json) -> None:
+        """The run is over without having lived: try elsewhere, or end in Error with an alert (S10)."""
+        settings = self._desk.inventory.settings
+        tried = work.tried + 1
+        event = self._desk.journal.event("VM.HA.FAILED", why, resource=vm.uuid, of="VirtualMachine", level="WARN")
+        if tried >= settings.whole("vm.ha.migration.max.retries"):
+            values = {"step": WorkStep.ERROR, "tried": tried, "finished": self._desk.journal.now()}
+            text = f"{tried} starts failed, the last one: {why}. Mend the cause, then start the VM by hand"
+            alert = self._desk.journal.alert(
+                "ALERT.HA.RESTART.FAILED", f"VM {vm.name} could not be restarted", text, vm=vm
+            )
+            last = Update(Work, work.id, values, {"step": work.step})
+            await self._runs.now_ended(vm, permit, target, text, proof, last, event, alert)
+            return
+        excluded = sorted({*json.loads(work.excluded or "[]"), target.id})
+        wait = 0.0 if tried == 1 else settings.number("restart.retry.interval") * min(2 ** (tried - 2), 10)
+        again = self._back(work, tried, as_json(excluded), wait, proof)
+        await self._runs.now_ended(vm, permit, target, why, proof, again, event)
+
+    def _back(self, work: Work, tried: int, excluded: Json, wait: float, proof: Json | None = None) -> Update:
+        values: dict[str, object] = {
+            "step": WorkStep.SCHEDULED, "tried": tried, "excluded": excluded, "target_host_id": None,
+            "time_to_try": Moment(self._desk.clock.wall() + wait),
+        }  # fmt: skip
+        if proof is not None:
+            values["proof"] = proof
+        return Update(Work, work.id, values, {"step": work.step})
