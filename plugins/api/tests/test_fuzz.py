@@ -53,7 +53,7 @@ def requests(draw):
 
 
 @settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(sent=requests())
 def test_no_request_gets_an_undocumented_answer(api, ask, sent):

@@ -33,7 +33,7 @@ def login(call: Call) -> Cookies:
     sessions = Sessions(call.store)
     password = call.secret("password") or Secret("")
     caller = Authenticator(call.store, call.stored, sessions).login(call.text("username"), password)
-    if caller is None or not is_root(call.text("domain")) or call.text("domainId", ROOT_UUID) not in (ROOT_UUID, "1"):
+    if caller is None or not is_root(call.text("domain")) or call.text("domainId", ROOT_UUID) != ROOT_UUID:
         raise ApiFault(UNAUTHORIZED, _DENIED)
     idle = call.settings.number("api.session.timeout")
     told = replace(call, caller=caller).event(
