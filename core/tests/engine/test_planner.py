@@ -117,6 +117,33 @@ def test_storage_of_one_cluster_keeps_the_vm_in_it():
     assert Planner(SIMPLE).plan([vm("a", pool_cluster="c1")], rooms).unplaced == ("a",)
 
 
+def test_a_pin_is_weighed_with_the_storage_of_each_vm():
+    """VMs pinned to one host share a ranking only if their storage says the same of it."""
+    requests = [
+        vm("free", pinned="u-h1"),
+        vm("local", pinned="u-h1", local_host="u-h2"),
+        vm("pool", pinned="u-h1", pool_cluster="c2"),
+        vm("abroad", pinned="u-h1", zone="z2"),
+    ]
+    plan = Planner([]).plan(requests, [room("h1"), room("h2")])
+    assert plan.unplaced == ("local", "pool", "abroad")
+
+
+def test_what_a_plugin_says_of_the_own_cluster_holds_when_the_zone_is_looked_at():
+    """Refused as the own cluster, a host does not come back as one among the others of the zone."""
+
+    class Leaves(Fits):
+        reads = frozenset({"ram"})
+
+        def refuse(self, request, hosts):
+            return {host.uuid: "leave the cluster" for host in hosts if host.cluster == request.cluster}
+
+    rooms = [room("h1"), room("h2", cluster="c2")]
+    plan = Planner([("leaves", Leaves())]).plan([vm("a"), vm("b", cluster="c2"), vm("c", cluster="")], rooms)
+    assert chosen(plan) == {"a": "u-h2", "b": "u-h1", "c": "u-h1"}
+    assert [group["hosts"] for group in plan.explanation("a")["refusals"]] == [["h1"]]
+
+
 def test_an_excluded_host_is_never_chosen_and_its_reason_is_kept():
     """The plugins never see exclusions; the planner keeps them."""
     plan = Planner(SIMPLE).plan([vm("a", excluded={"u-h1": "the start failed there"})], [room("h1"), room("h2")])
