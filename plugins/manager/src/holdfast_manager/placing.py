@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from holdfast.adapter import adapt
 from holdfast.engine.dedicated import untagged_zones
 from holdfast.engine.planner import Plan, Planner
 from holdfast.hooks.placement import HostRoom, Purpose, Request
+from holdfast.hooks.points import POINTS
 from holdfast.hooks.store import Query
 from holdfast.model import Host, Vm
 
@@ -31,7 +33,8 @@ class Placing:
         chosen = []
         for name in plugins.selected("placement") or ():
             settings = {**plugins.settings("placement", name), **given}
-            chosen.append((name, plugins.driver_class("placement", name)(settings)))
+            driver = plugins.driver_class("placement", name)(settings)
+            chosen.append((name, adapt(POINTS["placement"], driver, f'<placement "{name}">')))
         return Planner(chosen)
 
     async def rooms(self, zone_ids: Iterable[int]) -> list[HostRoom]:
