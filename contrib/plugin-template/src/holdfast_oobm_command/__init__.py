@@ -1,0 +1,1 @@
+"""OOBM driver that switches power with a program of the operator's."""
