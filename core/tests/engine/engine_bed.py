@@ -16,7 +16,9 @@ from holdfast.engine.incident import (
     Decision,
     Declared,
     HealthSeen,
+    Heard,
     HostHa,
+    Judged,
     Moved,
     Observation,
     PowerRead,
@@ -44,7 +46,11 @@ CALM = (Domain("cluster c1", 10, 1),)
 
 
 class RuleBroken(AssertionError):
-    """A step broke a safety rule."""
+    """A step broke a safety rule; `rule` is the first broken one, as `S<n>: what is wrong`."""
+
+    def __init__(self, rule: str, context: str = "") -> None:
+        super().__init__(f"{rule}\n{context}")
+        self.rule = rule
 
 
 def policy(**changes: Any) -> HostPolicy:
@@ -110,12 +116,12 @@ class Bed:
         after, decisions = engine.step(before, observation, self.now, self.policy, self.domains)
         again = engine.step(copy, observation, self.now, self.policy, self.domains)
         if (after, decisions) != again or before != copy:
-            raise RuleBroken(f"the step is not pure: {observation}")
+            raise RuleBroken("purity: the same step twice differs, or changed its input", str(observation))
         broken = self.watch.saw(
             before, observation, self.now, self.policy, domains=self.domains, after=after, decisions=decisions
         )
         if broken:
-            raise RuleBroken(f"{broken} on {observation} at {before}")
+            raise RuleBroken(broken[0], f"{broken} on {observation} at {before}, which became {after} with {decisions}")
         if after.token != before.token:
             self.in_flight = {}
         self.host = after
@@ -130,7 +136,7 @@ class Bed:
             self.tell(Tick())
             if engine.next_due(self.host) > self.now or self.in_flight:
                 return
-        raise RuleBroken(f"busy loop: always due at {self.now}: {self.host}")
+        raise RuleBroken("busy loop: a tick leaves it due at once", str(self.host))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, then tick."""
@@ -241,3 +247,29 @@ class Bed:
         """The one proof so far."""
         (proven,) = self.all(Proven)
         return proven.proof
+
+
+def in_state(state: HAState) -> Bed:
+    """A host with an armed watchdog, brought to that state by what it takes to get there."""
+    bed = Bed(policy(recovery_attempts=1, alive_needed=1)).enable()
+    bed.tell(Heard(armed=True))
+    if state is HAState.DISABLED:
+        bed.tell(Switched(False))
+    elif state is HAState.INELIGIBLE:
+        bed.tell(Judged(False, "no neighbour"))
+    elif state is HAState.FENCED:
+        bed.lose_power().cut().read_off()
+    elif state is HAState.FENCING:
+        bed.lose_power()
+    elif state in (HAState.RECOVERING, HAState.RECOVERED):
+        bed.hang()
+        if state is HAState.RECOVERED:
+            bed.answer(Recover, True)
+    elif state is not HAState.AVAILABLE:
+        bed.fall_silent()
+        if state is HAState.SUSPECT:
+            bed.activity(Opinion.UNKNOWN)
+        elif state is HAState.DEGRADED:
+            bed.activity(Opinion.ALIVE)
+    assert bed.host.state is state
+    return bed

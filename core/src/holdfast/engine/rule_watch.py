@@ -147,6 +147,8 @@ class RuleWatch:
             held = ["S7: a recovery while the brake holds"] if _brake_holds(domains, policy) else []
             return held + ([] if self._condemned else ["S4: a recovery of a host that nothing condemned"])
         if isinstance(decision, of.Prepare) and not (self._condemned or self._declared):
+            if self._cause is HAEvent.LEASE_EXPIRED:
+                return ["S1: a fence was begun on a lease that has not lapsed everywhere under an armed watchdog"]
             return ["S4: a fence was begun without two independent witnesses"]
         if isinstance(decision, of.CutPower):
             return self._judge_cut(policy, domains, after)
