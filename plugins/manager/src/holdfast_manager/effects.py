@@ -124,7 +124,11 @@ class Effects:
         actor.keep.pop("roster", None)
         actor.keep.pop("quarantined_from", None)
         now = self._desk.journal.now()
-        changes.append(Update(Host, actor.host.id, {"status": HostStatus.DOWN, "disconnected": now}))
+        # Had somebody lifted the quarantine by hand meanwhile, a run might have slipped in: then prepare afresh.
+        still = {"resource_state": ResourceState.MAINTENANCE}
+        changes.append(Update(Host, actor.host.id, {"status": HostStatus.DOWN, "disconnected": now}, still))
+        text = f"host {actor.host.name} is fenced ({decision.proof.kind}); its HA VMs are restarted elsewhere"
+        changes.append(self._desk.journal.alert("ALERT.HA.ACTION", text, text, actor.host))
         return changes
 
     # --- afterwards ------------------------------------------------------------------------------------------
