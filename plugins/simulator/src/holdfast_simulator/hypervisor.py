@@ -40,14 +40,18 @@ class SimulatorHypervisor(Seat):
     def start_vm(self, host: HostView, vm: VmSpec, permit: PermitGrant, deadline: float) -> None:
         """Run `vm`; returns once the guest runs."""
         agents, server = self.gateway.world.agents, self.gateway.server
-        self.gateway.ask_agent(self._machine(host), deadline, agents.start, Start(server, vm, permit.run_epoch))
+        machine = self._machine(host)
+        self.announce(machine, "start", vm.uuid, permit.run_epoch)
+        self.gateway.ask_agent(machine, deadline, agents.start, Start(server, vm, permit.run_epoch))
 
     @hookimpl
     def stop_vm(self, host: HostView, vm_uuid: str, run_epoch: int, graceful: bool, deadline: float) -> None:
         """End every run up to `run_epoch`; returning is proof."""
         agents, server = self.gateway.world.agents, self.gateway.server
         order = Stop(server, vm_uuid, run_epoch, graceful)
-        self.gateway.ask_agent(self._machine(host), deadline, agents.stop, order)
+        machine = self._machine(host)
+        self.announce(machine, "stop", vm_uuid, run_epoch)
+        self.gateway.ask_agent(machine, deadline, agents.stop, order)
 
     @hookimpl
     def list_vms(self, host: HostView, deadline: float) -> tuple[VmReport, ...]:
@@ -67,7 +71,9 @@ class SimulatorHypervisor(Seat):
         """Move a running VM; returns once it runs on `target` and not on `host`."""
         agents, server = self.gateway.world.agents, self.gateway.server
         order = Move(server, vm, permit.run_epoch, self._machine(target))
-        self.gateway.ask_agent(self._machine(host), deadline, agents.migrate, order)
+        machine = self._machine(host)
+        self.announce(machine, "migrate", vm.uuid, permit.run_epoch)
+        self.gateway.ask_agent(machine, deadline, agents.migrate, order)
 
     def _machine(self, host: HostView) -> SimHost:
         world = self.gateway.world

@@ -34,6 +34,7 @@ class SimulatorOobm(Seat):
             raise Unsupported("STATUS is no action: read the power state")
         device = self._device(bmc)
         server = self.gateway.server
+        self.announce(device.host, action.value)
         return str(self.gateway.ask_bmc(device.host, deadline, device.order, server, action, bmc.password))
 
     @hookimpl

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from holdfast.options import Option
 
 from holdfast_simulator.world.gateway import Gateway
+from holdfast_simulator.world.happenings import What
+from holdfast_simulator.world.host import SimHost
 
 
 class Seat:
@@ -26,3 +28,11 @@ class Seat:
 
             gateway = shared_gateway(settings or {})
         self.gateway = gateway
+
+    def announce(self, host: SimHost, what: str, vm: str = "", run_epoch: int = -1) -> None:
+        """Let those who watch for the truth know that an effect leaves this server now."""
+        world = self.gateway.world
+        if self.gateway.alive:
+            with world.lock:
+                facts = {"host": host.uuid, "vm": vm, "run_epoch": run_epoch, "server": self.gateway.server}
+                world.tell(What.SENT, **facts, detail=what)

@@ -27,6 +27,8 @@ class CoordinatorService:
         self._session_epoch = 0
         self._claim_epochs: dict[str, int] = {}
         self._holders: dict[str, str] = {}
+        self.given_up: dict[str, tuple[str, float]] = {}
+        """Who held a resource last, and when that ended; for those who watch for the truth."""
 
     def join(self, member: str, lease_seconds: float) -> Session | float:
         """Open a session; or the seconds to wait, while an earlier one of that member still holds."""
@@ -51,7 +53,7 @@ class CoordinatorService:
         kept = self._sessions.pop(session.token, None)
         if kept is not None:
             for resource in kept.claims:
-                self._free(resource, session.token)
+                self._free(resource, session.token, session.member, self._time.now())
 
     def members(self) -> tuple[str, ...]:
         """Members whose lease holds."""
@@ -77,7 +79,7 @@ class CoordinatorService:
         kept = self._sessions.get(session.token)
         for resource in resources:
             if kept is not None and kept.claims.pop(resource, None) is not None:
-                self._free(resource, session.token)
+                self._free(resource, session.token, session.member, self._time.now())
 
     def holder(self, resource: str) -> tuple[str, int] | None:
         """The truth: which member holds the resource now, and under which epoch."""
@@ -100,8 +102,9 @@ class CoordinatorService:
         for token in [token for token, kept in self._sessions.items() if kept.ends <= now]:
             kept = self._sessions.pop(token)
             for resource in kept.claims:
-                self._free(resource, token)
+                self._free(resource, token, kept.session.member, kept.ends)
 
-    def _free(self, resource: str, token: str) -> None:
+    def _free(self, resource: str, token: str, member: str, at: float) -> None:
         if self._holders.get(resource) == token:
             del self._holders[resource]
+            self.given_up[resource] = (member, at)

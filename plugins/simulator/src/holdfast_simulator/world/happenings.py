@@ -9,6 +9,7 @@ from typing import Any
 class What(StrEnum):
     """Kinds of happening."""
 
+    SENT = "sent"
     START_ARRIVED = "start-arrived"
     GUEST_BEGAN = "guest-began"
     GUEST_ENDED = "guest-ended"
