@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 _QUICK = settings(max_examples=100, stateful_step_count=40, deadline=None)
-_LONG = settings(max_examples=1500, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
+_LONG = settings(max_examples=1000, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_no_life_of_a_host_breaks_a_rule() -> None:
@@ -35,9 +35,9 @@ def test_no_sequence_of_observations_breaks_a_rule() -> None:
 
 @pytest.mark.slow
 def test_no_long_sequence_of_observations_breaks_a_rule() -> None:
-    """The same fifteen times as often, with longer sequences, and ten times as many lives."""
+    """The same ten times as often with longer sequences, and five times as many lives."""
     run_state_machine_as_test(EngineMachine, settings=_LONG)  # type: ignore[no-untyped-call]
-    for seed in range(1000, 7000):
+    for seed in range(1000, 4000):
         live(seed, 200)
 
 

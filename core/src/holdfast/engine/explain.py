@@ -1,83 +1,201 @@
-"""Why a host is where it is, and what it waits for: exact sentences, made from the engine's own record."""
+"""What a host waits for right now, in sentences an operator can act on; and what led to where it is.
 
-import json
+Pure: reads the record, decides nothing. The sentences give counts and seconds (rounded to 0.1 s), and the smallest
+change that would end the wait.
+"""
+
 from collections.abc import Sequence
-from typing import Any
+from math import inf
 
-from holdfast.engine.brake import Domain
-from holdfast.engine.incident import HostHa, Stage
+from holdfast.engine.brake import Domain, held, limit
+from holdfast.engine.evidence_record import evidence_from_json, evidence_json, story
+from holdfast.engine.incident import Fence, HostHa, Stage
 from holdfast.engine.policy import HostPolicy
 from holdfast.model.evidence import Evidence, Kind
-from holdfast.model.states import HAState, Opinion
+from holdfast.model.states import HAEvent, HAState, Opinion
+
+__all__ = ["evidence_from_json", "evidence_json", "story", "waiting_for"]
+
+_PROVEN_WHEN_PREPARED = {
+    HAEvent.DECLARED_DEAD: "an admin declared it dead",
+    HAEvent.LEASE_EXPIRED: "its lease ran out under an armed watchdog",
+}
 
 
-def evidence_json(evidence: Sequence[Evidence]) -> str:
-    """Evidence as it is stored with events, transitions and proofs."""
-    return json.dumps(
-        [
-            {
-                "kind": e.kind, "subject": e.subject, "opinion": e.opinion, "source": e.source, "at": round(e.at, 3),
-                "detail": e.detail, "maxage": e.max_age, "pool": e.pool, "lasting": round(e.lasting, 3),
-            }
-            for e in evidence
-        ],
-        separators=(",", ":"),
-    )  # fmt: skip
+def waiting_for(host: HostHa, now: float, policy: HostPolicy, domains: Sequence[Domain] = ()) -> tuple[str, ...]:
+    """What the host waits for at `now` (the owner's monotonic seconds); empty for a quiet, healthy host.
 
-
-def evidence_from_json(text: str) -> tuple[Evidence, ...]:
-    """What `evidence_json` wrote; a piece that cannot be read is left out."""
-    try:
-        found = json.loads(text or "[]")
-    except ValueError:
-        return ()
-    pieces = (_piece(item) for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
-    return tuple(piece for piece in pieces if piece is not None)
-
-
-def _piece(item: dict[str, Any]) -> Evidence | None:
-    try:
-        return Evidence(
-            Kind(item["kind"]), str(item["subject"]), Opinion(item["opinion"]), str(item["source"]), float(item["at"]),
-            str(item.get("detail", "")), float(item.get("maxage", 60.0)), str(item.get("pool", "")),
-            float(item.get("lasting", 0.0)),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def waiting_for(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain, ...] = ()) -> tuple[str, ...]:
-    """What the host waits for now; empty for a quiet, healthy host."""
-    if host.state in (HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED):
-        return (*_held(host), *_of_a_suspicion(host, policy))
-    if host.state is HAState.FENCING:
-        return (*_held(host), *_of_a_fence(host, now, policy))
-    if host.state is HAState.FENCED and host.maintenance:
-        return ("an admin to cancel its maintenance (cancelHostMaintenance)",)
+    `domains` are its failure domains as the census has them now; without them the brake is told as last seen.
+    """
+    match host.state:
+        case HAState.SUSPECT | HAState.CHECKING | HAState.DEGRADED:
+            return _watched(host, now, policy, domains)
+        case HAState.RECOVERING:
+            return (*_brake(host, policy, domains), _recovering(host, now, policy))
+        case HAState.RECOVERED:
+            left = _seconds(host.activity_due - now)
+            return (f"the host to answer within {left}; after that it is looked at afresh",)
+        case HAState.FENCING if host.fence is not None:
+            return _fencing(host, host.fence, now, policy, domains)
+        case HAState.FENCED:
+            return (_fenced(host),)
+        case HAState.INELIGIBLE:
+            return (f"the provider to say that HA can work: {host.reason or 'it gave no reason'}",)
+        case HAState.AVAILABLE if host.silent:
+            return ("its management link is silent: the suspicion begins with the next tick",)
     return ()
 
 
-def _held(host: HostHa) -> tuple[str, ...]:
-    return (f"the brake to let go: {host.held}",) if host.held else ()
+# --- a suspicion -----------------------------------------------------------------------------------------------------
 
 
-def _of_a_suspicion(host: HostHa, policy: HostPolicy) -> tuple[str, ...]:
-    samples = host.samples
-    return (
-        f"a beat, which ends the suspicion; or {policy.off_needed - samples.off_run} more OFF readings of the chassis",
-        f"or {max(0, policy.dead_needed - samples.dead_run)} more samples in which every storage pool says dead",
-    )
+def _watched(host: HostHa, now: float, policy: HostPolicy, domains: Sequence[Domain]) -> tuple[str, ...]:
+    said = []
+    if host.state is HAState.DEGRADED:
+        left = _seconds(host.since + policy.degraded_max - now)
+        said.append(f"its VMs still write, so it is left alone; it is suspected afresh in {left}")
+    if not host.silent:
+        said.append("its management link to fall silent: so far this server has not found it so, and condemns nobody")
+    if policy.power_check:
+        said.append(_off_readings(host, now, policy))
+    said += [_pool(piece, now, policy) for piece in host.activity_evidence if piece.kind is Kind.HEARTBEAT]
+    said.append(_samples(host, now, policy))
+    said += _brake(host, policy, domains)
+    said.append(_lease(host, now, policy))
+    said.append("one beat of its agent returns it to service at once; declareHostDead proves it dead")
+    return tuple(said)
 
 
-def _of_a_fence(host: HostHa, now: float, policy: HostPolicy) -> tuple[str, ...]:
-    fence = host.fence
-    if fence is None:
-        return ()
-    if fence.stage is Stage.PREPARING:
-        return ("the quarantine and the list of its VMs to be stored",)
-    if fence.stage is Stage.WAITING:
-        last = (
-            f"fence attempt {fence.attempt + 1} in {max(0.0, fence.next_at - now):.1f} s; last failure: {fence.problem}"
+def _off_readings(host: HostHa, now: float, policy: HostPolicy) -> str:
+    following = _when(host.health_busy, host.health_due, now)
+    text = f"{host.samples.off_run} of {policy.off_needed} OFF readings; the next {following}"
+    chassis = [piece for piece in host.health_evidence if piece.kind is Kind.POWER]
+    if not chassis:
+        return f"{text} (no BMC has answered in this suspicion)" if host.health_evidence else text
+    not_off = [piece for piece in chassis if piece.read_at(now) is not Opinion.DEAD]
+    if not not_off:
+        return text
+    reads = "reads ON" if not_off[0].read_at(now) is Opinion.ALIVE else "gives no reading"
+    return f"{text} ({not_off[0].source} {reads}{_because(not_off[0].detail)})"
+
+
+def _pool(piece: Evidence, now: float, policy: HostPolicy) -> str:
+    name = piece.pool or piece.source
+    silent = piece.lasting + max(0.0, now - piece.at)
+    match piece.read_at(now):
+        case Opinion.DEAD:
+            return f"storage pool {name} silent for {_seconds(silent)}, counts as dead"
+        case Opinion.ALIVE:
+            return (
+                f"storage pool {name} silent for {_seconds(silent)}, counts as dead at {_seconds(policy.stale_after)}"
+            )
+    return f"an answer about storage pool {name}{_because(piece.detail)}: unknown counts as neither alive nor dead"
+
+
+def _samples(host: HostHa, now: float, policy: HostPolicy) -> str:
+    following = f"the next {_when(host.activity_busy, host.activity_due, now)}"
+    if host.samples.alive_run and host.state is not HAState.DEGRADED:
+        return (
+            f"{host.samples.alive_run} of {policy.alive_needed} samples in a row that show writing, after which it is "
+            f"left alone as Degraded; {following}"
         )
-        return (last,)
-    return (f"{policy.fence_off_needed - fence.off_reads} more OFF read-backs of fence attempt {fence.attempt}",)
+    text = (
+        f"{host.samples.dead_run} of {policy.dead_needed} samples in a row in which every pool says dead; {following}"
+    )
+    return text if host.activity_evidence else f"{text} (no pool has been read in this suspicion)"
+
+
+def _brake(host: HostHa, policy: HostPolicy, domains: Sequence[Domain]) -> list[str]:
+    reason = held(tuple(domains), policy) if domains else host.held
+    if not reason:
+        return []
+    full = next((domain for domain in domains if domain.silent > limit(domain.total, policy)), None)
+    ends = (
+        f"; it lets go when {full.silent - limit(full.total, policy)} of them answer or are proven dead" if full else ""
+    )
+    return [f"held by the brake: {reason}{ends}; {policy.off_needed} OFF readings of this host pass it"]
+
+
+def _lease(host: HostHa, now: float, policy: HostPolicy) -> str:
+    needed = policy.dead_by_lease_after
+    text = f"a lease proof needs {_seconds(needed)} of silence on every pool under an armed watchdog"
+    if not host.armed:
+        return f"{text} (not armed)"
+    beats = [piece for piece in host.activity_evidence if piece.kind is Kind.HEARTBEAT]
+    if not beats:
+        return f"{text} (armed; no pool has been read)"
+    waiting = [piece.pool or piece.source for piece in beats if piece.read_at(now) is not Opinion.DEAD]
+    if waiting:
+        return f"{text} (armed; pool {', '.join(waiting)} is not silent)"
+    shortest = min(piece.lasting + now - piece.at for piece in beats)
+    return f"{text} (armed; {_seconds(shortest)} so far, {_seconds(needed - shortest)} to go)"
+
+
+# --- recovery and fencing --------------------------------------------------------------------------------------------
+
+
+def _recovering(host: HostHa, now: float, policy: HostPolicy) -> str:
+    if host.action_busy:
+        return f"recovery attempt {host.recoveries} of {policy.recovery_attempts} to end"
+    due = _when(False, host.activity_due, now)
+    if host.recoveries < policy.recovery_attempts:
+        return f"recovery attempt {host.recoveries + 1} of {policy.recovery_attempts} {due}{_because(host.reason)}"
+    return f"fencing to begin {due}: no recovery attempt is left"
+
+
+def _fencing(host: HostHa, fence: Fence, now: float, policy: HostPolicy, domains: Sequence[Domain]) -> tuple[str, ...]:
+    said: list[str] = []
+    cuts_next = fence.stage in (Stage.READY, Stage.WAITING)
+    if cuts_next and fence.cause is not HAEvent.POWER_OFF_CONFIRMED:
+        said += _brake(host, policy, domains)
+    said.append(_stage(host, fence, now, policy))
+    if fence.cause not in _PROVEN_WHEN_PREPARED:
+        said.append(_lease(host, now, policy))
+        if fence.stage is not Stage.PREPARING:
+            said.append("declareHostDead proves it dead at once")
+    if fence.cause is not HAEvent.DECLARED_DEAD and (not fence.attempt or fence.stage is Stage.WAITING):
+        said.append("one beat of its agent ends the fence")
+    return tuple(said)
+
+
+def _stage(host: HostHa, fence: Fence, now: float, policy: HostPolicy) -> str:
+    failure = f"; last failure: {fence.problem}" if fence.problem else ""
+    ends = f"attempt {fence.attempt} ends in {_seconds(fence.attempt_ends - now)}"
+    match fence.stage:
+        case Stage.PREPARING:
+            proof = _PROVEN_WHEN_PREPARED.get(fence.cause)
+            then = f"then the proof is complete: {proof}" if proof else "then its power is cut"
+            return f"its quarantine and the list of its VMs to be stored; {then}{failure}"
+        case Stage.CUTTING:
+            return f"the BMC's answer to the power cut; {ends}{failure}"
+        case Stage.READING:
+            following = _when(host.action_busy, fence.next_at, now)
+            return (
+                f"{fence.off_reads} of {policy.fence_off_needed} OFF read-backs; the next {following}; {ends}{failure}"
+            )
+    return f"fence attempt {fence.attempt + 1} {_when(False, fence.next_at, now)}{failure}"
+
+
+def _fenced(host: HostHa) -> str:
+    if not host.maintenance:
+        return "its agent to answer; then it returns to service"
+    if host.reason.startswith("the host answers again"):
+        return "the host answers again: cancel its maintenance to return it"
+    return "its agent to answer; then cancel its maintenance to return it"
+
+
+# --- wording ---------------------------------------------------------------------------------------------------------
+
+
+def _seconds(amount: float) -> str:
+    return "no set time" if amount == inf else f"{max(0.0, amount):.1f} s"
+
+
+def _when(busy: bool, due: float, now: float) -> str:
+    if busy:
+        return "is under way"
+    return "is not scheduled" if due == inf else f"in {_seconds(due - now)}"
+
+
+def _because(detail: str) -> str:
+    return f": {detail}" if detail else ""
