@@ -17,6 +17,7 @@ SCRIPTED_DEFAULTS: Mapping[str, str] = {
     "kvm.ha.activity.check.timeout": "5",
     "kvm.ha.activity.check.interval": "1",
     "kvm.ha.activity.check.max.attempts": "3",
+    "kvm.ha.activity.check.failure.ratio": "0.99",
     "kvm.ha.activity.check.success.threshold": "3",
     "kvm.ha.degraded.max.period": "1",
     "kvm.ha.recover.timeout": "5",
@@ -44,10 +45,7 @@ class SimulatorHAProvider:
     @hookimpl
     def defaults_for(self, host: HostView) -> Mapping[str, str]:
         """Upstream's provider constants while the host is scripted; else nothing of its own."""
-        if not _is_scripted(host):
-            return self.defaults
-        ratio = "0.99" if _answer(host, "activity") else "0"
-        return {**SCRIPTED_DEFAULTS, "kvm.ha.activity.check.failure.ratio": ratio}
+        return SCRIPTED_DEFAULTS if _is_scripted(host) else self.defaults
 
     @hookimpl
     def polls_health(self, host: HostView) -> bool:
