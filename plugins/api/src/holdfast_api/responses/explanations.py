@@ -1,0 +1,184 @@
+"""Explanations: why a host is in its state, why a VM is where it is, and what they wait for."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdfast.model import HaTransition, Host, Permit, Work
+
+from holdfast_api.fields import Answer, Field, ResponseObject, as_given
+from holdfast_api.responses.out_of_band import OOBM_FIELDS
+from holdfast_api.rows import by_id
+from holdfast_api.times import moment_text
+
+if TYPE_CHECKING:
+    from holdfast_api.call import Call
+
+_EVIDENCE = Field("evidence", "list", "what was seen: kind, subject, opinion, source, detail")
+
+
+def document(text: str, empty: Any) -> Any:
+    """A stored JSON document; `empty` if it cannot be read or is of another shape."""
+    try:
+        found = json.loads(text or "null")
+    except ValueError:
+        return empty
+    return found if isinstance(found, type(empty)) else empty
+
+
+def story(rows: Sequence[HaTransition]) -> list[Answer]:
+    """Transitions as a story, oldest first."""
+    return [
+        {
+            "created": moment_text(row.created),
+            "event": row.event,
+            "prevhastate": row.prev_state,
+            "hastate": row.state,
+            "reason": row.reason or None,
+            "evidence": document(row.evidence, []),
+            "activitycounter": row.activity_counter,
+            "recoverycounter": row.recovery_counter,
+        }
+        for row in rows
+    ]
+
+
+def permit_history(call: "Call", rows: Sequence[Permit]) -> list[Answer]:
+    """Permits with the proofs that they rest on and were ended by, oldest first."""
+    hosts = by_id(call.store, Host, (row.host_id for row in rows))
+    return [
+        {
+            "runepoch": row.run_epoch,
+            "hostid": hosts[row.host_id].uuid if row.host_id in hosts else None,
+            "hostname": hosts[row.host_id].name if row.host_id in hosts else None,
+            "state": str(row.state),
+            "proofkind": row.proof_kind,
+            "proof": document(row.proof, {}) or None,
+            "created": moment_text(row.created),
+            "ended": moment_text(row.ended),
+            "endedby": document(row.ended_by, {}) or None,
+        }
+        for row in rows
+    ]
+
+
+def work_item(row: Work) -> Answer:
+    """A VM-HA work item, with the refusal of every host that was looked at."""
+    return {
+        "step": str(row.step),
+        "reason": str(row.reason),
+        "tried": row.tried,
+        "investigations": row.investigations,
+        "timetotry": moment_text(row.time_to_try),
+        "created": moment_text(row.created),
+        "finished": moment_text(row.finished),
+        "proof": document(row.proof, {}) or None,
+        "explanation": document(row.explanation, {}) or None,
+    }
+
+
+HOST_HA_EXPLANATION = ResponseObject(
+    name="hosthaexplanation",
+    fields=(
+        Field("hostid", "string", "the UUID of the host"),
+        Field("hostname", "string", "name of the host"),
+        Field("state", "string", "state of its agent"),
+        Field("resourcestate", "string", "Enabled, Disabled, Maintenance …"),
+        Field("haenable", "boolean", "whether host HA is enabled for the host"),
+        Field("hastate", "string", "Available, Suspect, Fencing …"),
+        Field("haprovider", "string", "name of the HA provider"),
+        Field("reason", "string", "why it is in this state"),
+        Field("waitingfor", "list", "what it waits for"),
+        Field("switchedoff", "string", "the switch above the host that is off: a zone's or a cluster's"),
+        Field(
+            "story",
+            "list",
+            "its last transitions, oldest first",
+            (
+                Field("created", "date", "when"),
+                Field("event", "string", "what moved it"),
+                Field("prevhastate", "string", "state before"),
+                Field("hastate", "string", "state after"),
+                Field("reason", "string", "why"),
+                _EVIDENCE,
+                Field("activitycounter", "long", "activity checks done at that moment"),
+                Field("recoverycounter", "long", "recovery attempts made at that moment"),
+            ),
+        ),
+        Field("outofbandmanagement", "responseobject", "its out-of-band management", OOBM_FIELDS),
+        Field(
+            "heartbeats",
+            "list",
+            "storage pools whose heartbeats speak of it",
+            (
+                Field("storageid", "string", "the UUID of the storage pool"),
+                Field("storagename", "string", "name of the storage pool"),
+                Field("heartbeat", "string", "driver of the heartbeat"),
+            ),
+        ),
+        Field(
+            "virtualmachines",
+            "list",
+            "VMs that are, or may be, on it",
+            (
+                Field("id", "string", "the UUID of the VM"),
+                Field("name", "string", "name of the VM"),
+                Field("state", "string", "state of the VM"),
+                Field("haenable", "boolean", "whether HA restarts it"),
+            ),
+        ),
+        Field("hawarnings", "list", "why HA would not do its work here"),
+        Field("live", "map", "what the management server that answers sees at this moment, if it looks after the host"),
+    ),
+    build=as_given,
+)
+
+VM_HA_EXPLANATION = ResponseObject(
+    name="virtualmachinehaexplanation",
+    fields=(
+        Field("id", "string", "the UUID of the VM"),
+        Field("name", "string", "name of the VM"),
+        Field("state", "string", "state of the VM"),
+        Field("reason", "string", "why it is in this state"),
+        Field("haenable", "boolean", "whether HA restarts it"),
+        Field("haverdict", "string", "what HA would do, or does, with it"),
+        Field("hostid", "string", "the UUID of the host where it runs, or may run"),
+        Field("hostname", "string", "name of that host"),
+        Field("runepoch", "integer", "number of its newest run"),
+        Field(
+            "permits",
+            "list",
+            "its runs, oldest first: each was permitted by a proof that the one before could not write any more",
+            (
+                Field("runepoch", "integer", "number of the run"),
+                Field("hostid", "string", "the UUID of the host"),
+                Field("hostname", "string", "name of the host"),
+                Field("state", "string", "issued, running or ended"),
+                Field("proofkind", "string", "kind of the proof"),
+                Field("proof", "map", "the proof, with its evidence"),
+                Field("created", "date", "when it was issued"),
+                Field("ended", "date", "when it ended"),
+                Field("endedby", "map", "the proof that ended it"),
+            ),
+        ),
+        Field(
+            "work",
+            "list",
+            "its restarts, newest first",
+            (
+                Field("step", "string", "Investigating, Scheduled, Restarting, Done …"),
+                Field("reason", "string", "why there is one"),
+                Field("tried", "integer", "starts that failed"),
+                Field("investigations", "integer", "waits for evidence"),
+                Field("timetotry", "date", "when it is tried again"),
+                Field("created", "date", "when it was ordered"),
+                Field("finished", "date", "when it ended"),
+                Field("proof", "map", "the proof that the VM's last run is over"),
+                Field("explanation", "map", "the host chosen, and why each other was refused"),
+            ),
+        ),
+        Field("hawarnings", "list", "why HA would not restart it"),
+        Field("live", "map", "what the management server that answers sees at this moment"),
+    ),
+    build=as_given,
+)

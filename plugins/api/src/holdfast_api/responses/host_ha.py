@@ -1,0 +1,96 @@
+"""Host HA of hosts, its providers, and the transitions that the simulator's provider records."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdfast.model import HaConfig, HAState, HaTransition, Host
+
+from holdfast_api.fields import Answer, Field, ResponseObject, as_given
+from holdfast_api.rows import among
+
+if TYPE_CHECKING:
+    from holdfast_api.call import Call
+
+HOST_HA_FIELDS = (
+    Field("hostid", "string", "the UUID of the host"),
+    Field("haenable", "boolean", "whether host HA is enabled for the host"),
+    Field("hastate", "string", "Available, Suspect, Fencing …"),
+    Field("haprovider", "string", "name of the HA provider, lower case"),
+    Field("status", "boolean", "whether it was done"),
+    Field("reason", "string", "why it is in this state", since="0.1"),
+    Field("waitingfor", "list", "what it waits for", since="0.1"),
+)
+
+
+def ha_answer(row: HaConfig | None, host_uuid: str = "") -> Answer:
+    """What is shown of a host's HA; a host without any shows as Disabled."""
+    if row is None:
+        return {"hostid": host_uuid or None, "haenable": False, "hastate": HAState.DISABLED.value}
+    waiting = texts(row.waiting_for)
+    return {
+        "hostid": host_uuid or None,
+        "haenable": row.enabled,
+        "hastate": str(row.ha_state or HAState.DISABLED),
+        "haprovider": row.provider or None,
+        "reason": row.reason or None,
+        "waitingfor": waiting or None,
+    }
+
+
+def ha_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, HaConfig]:
+    """Host id → its row, for hosts that have one."""
+    return {
+        row.resource_id: row for row in among(call.store, HaConfig, "resource_id", hosts) if row.resource_type == "Host"
+    }
+
+
+def texts(document: str) -> list[str]:
+    """The entries of a stored list, as text; a document that cannot be read shows as none."""
+    try:
+        found = json.loads(document or "[]")
+    except ValueError:
+        return []
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
+def _from_job(call: "Call", result: Mapping[str, Any]) -> Answer:
+    host_id = int(result["hostid"])
+    host = call.store.get(Host, host_id)
+    shown = ha_answer(ha_by_host(call, [host_id]).get(host_id), host.uuid if host else "")
+    return shown | ({"status": result["status"]} if "status" in result else {})
+
+
+HOST_HA = ResponseObject(name="hostha", fields=HOST_HA_FIELDS, build=as_given, from_job=_from_job)
+
+HA_PROVIDER = ResponseObject(
+    name="haprovider",
+    fields=(Field("haprovider", "string", "name of the HA provider, as CloudStack spells it"),),
+    build=as_given,
+)
+
+
+def _transitions(_call: "Call", rows: Sequence[HaTransition]) -> list[Answer]:
+    return [
+        {
+            "event": row.event.lower(),
+            "hastate": row.state.lower(),
+            "prevhastate": row.prev_state.lower(),
+            "activitycounter": row.activity_counter,
+            "recoverycounter": row.recovery_counter,
+        }
+        for row in rows
+    ]
+
+
+HA_STATE_TRANSITION = ResponseObject(
+    name="hastatetransition",
+    fields=(
+        Field("event", "string", "what moved it, lower case"),
+        Field("hastate", "string", "state after it, lower case"),
+        Field("prevhastate", "string", "state before it, lower case"),
+        Field("activitycounter", "long", "activity checks done at that moment"),
+        Field("recoverycounter", "long", "recovery attempts made at that moment"),
+    ),
+    build=_transitions,
+)

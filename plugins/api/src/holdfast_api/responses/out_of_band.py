@@ -1,0 +1,78 @@
+"""Out-of-band management of hosts. No answer carries a password: it shows as ****, whatever it is."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdfast.model import Host, Oobm, PowerState
+
+from holdfast_api.fields import Answer, Field, ResponseObject, as_given
+from holdfast_api.rows import among
+
+if TYPE_CHECKING:
+    from holdfast_api.call import Call
+
+MASK = "****"
+
+OOBM_FIELDS = (
+    Field("hostid", "string", "the UUID of the host"),
+    Field("powerstate", "string", "On, Off, Unknown or Disabled, as last read"),
+    Field("enabled", "boolean", "whether it is enabled for the host"),
+    Field("driver", "string", "driver of its BMC"),
+    Field("address", "string", "address of its BMC"),
+    Field("port", "string", "port of its BMC"),
+    Field("username", "string", "user of its BMC"),
+    Field("password", "string", "**** if there is one"),
+    Field("manageconsoleprotocol", "string", "protocol of the management console", since="0.1"),
+    Field("manageconsoleport", "string", "port of the management console", since="0.1"),
+    Field("problem", "string", "why it could not be read lately", since="0.1"),
+)
+
+
+def oobm_answer(host_uuid: str, row: Oobm | None) -> Answer:
+    """What is shown of a host's out-of-band management; a host without any shows as Disabled."""
+    if row is None:
+        return {"powerstate": PowerState.DISABLED.value, "enabled": False}
+    return {
+        "hostid": host_uuid,
+        "powerstate": str(row.power_state),
+        "enabled": row.enabled,
+        "driver": row.driver or None,
+        "address": row.address or None,
+        "port": row.port or None,
+        "username": row.username or None,
+        "password": MASK if row.password else None,
+        "manageconsoleprotocol": row.manage_console_protocol or None,
+        "manageconsoleport": row.manage_console_port or None,
+        "problem": row.problem or None,
+    }
+
+
+def oobm_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, Oobm]:
+    """Host id → its row, for hosts that have one."""
+    return {row.host_id: row for row in among(call.store, Oobm, "host_id", hosts)}
+
+
+def _from_job(call: "Call", result: Mapping[str, Any]) -> Answer:
+    """With an action: the whole row. For a host otherwise: its switch. For clusters and zones: what was set."""
+    done = {name: result[name] for name in ("action", "description", "status") if result.get(name) is not None}
+    if "hostid" not in result:
+        return {"enabled": result.get("enabled")} | done
+    host = call.store.get(Host, int(result["hostid"]))
+    row = oobm_by_host(call, [int(result["hostid"])]).get(int(result["hostid"]))
+    shown = oobm_answer(host.uuid if host else "", row) | {"hostid": host.uuid if host else None}
+    if "action" not in result:
+        shown = {name: shown.get(name) for name in ("hostid", "enabled", "powerstate")}
+    return shown | done
+
+
+OUT_OF_BAND_MANAGEMENT = ResponseObject(
+    name="outofbandmanagement",
+    fields=(
+        *OOBM_FIELDS,
+        Field("action", "string", "the power action that was carried out"),
+        Field("description", "string", "what the driver said"),
+        Field("status", "boolean", "whether it was done"),
+    ),
+    build=as_given,
+    from_job=_from_job,
+)
