@@ -9,7 +9,10 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS host (name TEXT PRIMARY KEY, state TEXT NOT NULL)"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS host (name TEXT PRIMARY KEY, state TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS intervention (id INTEGER PRIMARY KEY, host TEXT NOT NULL, what TEXT NOT NULL)",
+)
 
 
 class FileJournal:
@@ -25,7 +28,8 @@ class FileJournal:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=OFF")
-            self._file.execute(_SCHEMA)
+            for statement in _SCHEMA:
+                self._file.execute(statement)
         except (sqlite3.Error, OSError) as problem:
             raise ConfigurationError(
                 f"simulator: cannot keep the simulated world in {path}: {problem}; set another `path`"
@@ -44,6 +48,14 @@ class FileJournal:
         with self._lock:
             rows = self._file.execute("SELECT name, state FROM host ORDER BY rowid").fetchall()
         return {name: json.loads(text) for name, text in rows}
+
+    def take_interventions(self) -> list[tuple[str, str]]:
+        """Host and fault of each intervention that was written there from outside, in order; each is given once."""
+        with self._lock:
+            rows = self._file.execute("SELECT id, host, what FROM intervention ORDER BY id").fetchall()
+            if rows:
+                self._file.execute("DELETE FROM intervention WHERE id <= ?", (rows[-1][0],))
+        return [(host, what) for _, host, what in rows]
 
     def close(self) -> None:
         """Give up the file."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from holdfast_simulator.interventions import Interventions
 from holdfast_simulator.journal import FileJournal
 from holdfast_simulator.real_time import RealTime
 from holdfast_simulator.world.gateway import Gateway
@@ -39,6 +40,8 @@ class SharedWorld:
         self.gateway: Gateway = self.world.gateway(socket.gethostname(), ThisProcess())
         if self._file is not None:
             self._wake(self._file)
+            with self.world.lock:
+                Interventions(self.world, self._file)
 
     def _wake(self, journal: FileJournal) -> None:
         with self.world.lock:
