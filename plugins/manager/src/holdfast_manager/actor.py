@@ -15,7 +15,23 @@ from typing import TYPE_CHECKING
 from holdfast.engine.brake import Domain
 from holdfast.engine.explain import waiting_for
 from holdfast.engine.host import next_due, step
-from holdfast.engine.incident import Alarm, Decision, HostHa, Moved, Observation, Samples, Tick
+from holdfast.engine.incident import (
+    Alarm,
+    AskActivity,
+    AskHealth,
+    CutPower,
+    Decision,
+    Heard,
+    HostHa,
+    Judged,
+    Moved,
+    Observation,
+    ReadPower,
+    Recover,
+    Samples,
+    Switched,
+    Tick,
+)
 from holdfast.engine.policy import HostPolicy
 from holdfast.engine.resumption import memory, resume
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
@@ -34,6 +50,10 @@ _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
 )
 _RETRY_SECONDS = 0.5
+_LOOKS = (AskHealth, AskActivity, ReadPower)
+"""Decisions that only look: they need not be written down before they are carried out."""
+_NEWEST_COUNTS = (Heard, Tick, Judged, Switched)
+"""Observations of which an older one says nothing more once a newer one waits."""
 
 
 class HostActor:
@@ -55,9 +75,15 @@ class HostActor:
         self._writing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._script: str | None = None
+        self._polling: tuple[float, str] | None = None
         self._record = HostHa(host.uuid)
         self._light: list[Moved] = []
         self._light_flush_at = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being worked off."""
+        return self._busy
 
     # --- what the outside sees ---------------------------------------------------------------------------------
 
@@ -98,6 +124,15 @@ class HostActor:
 
         A new script starts the host's counters afresh.
         """
+        self._polling = (seconds, revision)
+        if not self._writing.locked():
+            self._take_polling()
+
+    def _take_polling(self) -> None:
+        """Never while a step is being stored: the record that it leads to would undo this."""
+        if self._polling is None:
+            return
+        (seconds, revision), self._polling = self._polling, None
         fresh = self._script is not None and revision != self._script
         self._script = revision
         if fresh:
@@ -123,6 +158,8 @@ class HostActor:
         """Hand the engine an observation; it is worked off in order, on the event loop."""
         if self.gone:
             return
+        if self._queue and isinstance(observation, _NEWEST_COUNTS):
+            self._queue = deque(one for one in self._queue if type(one) is not type(observation))
         self._queue.append(observation)
         if not self._busy:
             self._busy = True
@@ -143,17 +180,30 @@ class HostActor:
             self._queue.clear()  # late news of a host that is not ours any more (S5)
             return
         async with self._writing:
+            self._take_polling()
             decisions = await self._decide(observation)
+            self._take_polling()
+        if decisions is None:
+            # Nothing was decided, for nothing was written (S6). What was seen still counts, for as long as it is fresh.
+            self._queue.appendleft(observation)
+            await self.hosts.pause(_RETRY_SECONDS)
+            return
         if self.gone or not self.desk.membership.owns(self.host.uuid):
             return
         for decision in decisions:
             self.hosts.effects.carry_out(self, decision)
 
-    async def _decide(self, observation: Observation) -> tuple[Decision, ...]:
-        """One step, written down. Empty if nothing was decided, or if what was decided could not be stored."""
+    async def _decide(self, observation: Observation) -> tuple[Decision, ...] | None:
+        """One step, written down. Empty if nothing was decided or another was first; None if the store is away."""
         now = self.desk.clock.monotonic()
         after, decisions = step(self._record, observation, now, self.policy(), self.domains())
+        kept = dict(self.keep)
         try:
+            if any(isinstance(decision, (CutPower, Recover)) for decision in decisions):
+                # Hosts of other servers may have fallen silent since the tables were polled (S7).
+                await self.hosts.count_others()
+                now = self.desk.clock.monotonic()
+                after, decisions = step(self._record, observation, now, self.policy(), self.domains())
             if decisions:
                 await self._write(after, decisions)
         except (Conflict, OutcomeUnknown) as problem:
@@ -161,11 +211,9 @@ class HostActor:
             self.desk.spawn(self.hosts.reread(self))
             return ()
         except HoldfastError as problem:
-            # Nothing was decided, for nothing was written (S6). Look again soon.
             log.warning("host %s: the store does not take a step: %s", self.host.name, problem)
-            self.due = now + _RETRY_SECONDS
-            self.hosts.schedule(self)
-            return ()
+            self.keep = kept
+            return None
         self._record = after
         if decisions:
             self._publish()
@@ -194,7 +242,8 @@ class HostActor:
     async def _write(self, after: HostHa, decisions: tuple[Decision, ...]) -> None:
         moves = [decision for decision in decisions if isinstance(decision, Moved)]
         alarms = [decision for decision in decisions if isinstance(decision, Alarm)]
-        if not alarms and all(move.event in _LIGHT for move in moves):
+        looks = all(isinstance(decision, (Moved, *_LOOKS)) for decision in decisions)
+        if looks and all(move.event in _LIGHT for move in moves):
             if moves and not self._light:
                 self._light_flush_at = self.desk.clock.monotonic() + 1.0
             self._light += moves

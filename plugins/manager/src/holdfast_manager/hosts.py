@@ -19,7 +19,7 @@ from holdfast.hooks.store import Insert, Query, Update
 from holdfast.model import MAINTENANCE_STATES, HaConfig, HAState, Host
 
 from holdfast_manager.actor import HostActor
-from holdfast_manager.census import Census
+from holdfast_manager.census import SILENT, Census
 from holdfast_manager.desk import Desk
 from holdfast_manager.effects import Effects
 from holdfast_manager.inventory import HA_SWITCH
@@ -27,6 +27,7 @@ from holdfast_manager.inventory import HA_SWITCH
 log = logging.getLogger("holdfast.manager.hosts")
 
 _SWEEPS_PER_BEAT = 10
+_TAKEN_AT_ONCE = 32
 _IN_DOUBT = frozenset(
     {
         HAState.SUSPECT,
@@ -51,7 +52,9 @@ class Hosts:
         self.notices = notices
         self._heap: list[tuple[float, int, HostActor]] = []
         self._order = count()
-        self._policies: dict[tuple[int, int, int], HostPolicy] = {}
+        self._policies: dict[tuple[int, int], HostPolicy] = {}
+        self._policies_of = desk.inventory.settings
+        self._owning = asyncio.Lock()
         self._alarm = asyncio.Event()
         self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
@@ -59,11 +62,11 @@ class Hosts:
     def policy(self, host: Host, defaults: Mapping[str, str] | None) -> HostPolicy:
         """The policy in effect for a host; computed once per cluster, provider defaults and settings."""
         settings = self.desk.inventory.settings
-        key = (id(settings), host.cluster_id, hash(tuple(sorted(defaults.items()))) if defaults else 0)
+        if settings is not self._policies_of:
+            self._policies, self._policies_of = {}, settings
+        key = (host.cluster_id, hash(tuple(sorted(defaults.items()))) if defaults else 0)
         found = self._policies.get(key)
         if found is None:
-            if len(self._policies) > 10_000:
-                self._policies.clear()
             found = self._policies[key] = host_policy(
                 settings, zone=host.data_center_id, cluster=host.cluster_id, provider_defaults=defaults
             )
@@ -139,14 +142,19 @@ class Hosts:
         by_uuid = self.desk.inventory.hosts_by_uuid
         for uuid in [uuid for uuid in self.actors if uuid not in epochs or uuid not in by_uuid]:
             self.drop(uuid)
-        for uuid, epoch in epochs.items():
-            actor = self.actors.get(uuid)
-            host = by_uuid.get(uuid)
-            if host is None or (actor is not None and actor.epoch == epoch):
-                continue
-            if actor is not None:
-                self.drop(uuid)
-            await self._take(host, epoch)
+        async with self._owning:  # or two callers would make two actors for one host
+            missing = []
+            for uuid, epoch in list(epochs.items()):
+                actor, host = self.actors.get(uuid), by_uuid.get(uuid)
+                if host is None or (actor is not None and actor.epoch == epoch):
+                    continue
+                if actor is not None:
+                    self.drop(uuid)
+                missing.append((host, epoch))
+            for start in range(0, len(missing), _TAKEN_AT_ONCE):
+                await asyncio.gather(
+                    *(self._take(host, epoch) for host, epoch in missing[start : start + _TAKEN_AT_ONCE])
+                )
 
     def drop(self, uuid: str) -> None:
         """Stop acting on a host at once."""
@@ -175,7 +183,7 @@ class Hosts:
         except HoldfastError as problem:
             log.warning("host %s could not be taken over yet: %s", host.name, problem)
             return
-        if row is None or not self.desk.membership.owns(host.uuid):
+        if row is None or self.desk.epoch(host) != epoch:
             return
         actor = self.actors[host.uuid] = HostActor(self, host, row, epoch)
         self._attach(host)
@@ -266,6 +274,19 @@ class Hosts:
             await actor.next_change(until - self.desk.clock.monotonic())
         return False
 
+    async def count_others(self) -> None:
+        """Bring the census up to date with what other servers have stored of their hosts. Raises what the store does."""
+        query = Query(equal={"resource_type": "Host"}, among={"ha_state": sorted(SILENT)})
+        silent = {row.resource_id: row.ha_state for row in await self.desk.memory.select(HaConfig, query)}
+        for host_id, host in self.desk.inventory.hosts.items():
+            if host.uuid in self.actors:
+                continue
+            if host_id in silent:
+                self.desk.states[host_id] = _known(silent[host_id])
+            elif self.desk.states.get(host_id) in SILENT:
+                self.desk.states[host_id] = HAState.AVAILABLE
+            self.census.note(host_id, self.desk.states.get(host_id))
+
     # --- tables and eligibility --------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -278,7 +299,10 @@ class Hosts:
         self.desk.states = states
         self.census.rebuild(self.desk.inventory, states)
         for actor in list(self.actors.values()):
-            self._refresh_one(actor)
+            try:
+                self._refresh_one(actor)
+            except Exception:
+                log.exception("host %s could not be judged", actor.host.name)
 
     def _refresh_one(self, actor: HostActor) -> None:
         host = self.desk.inventory.hosts.get(actor.host.id)
@@ -296,6 +320,9 @@ class Hosts:
             ):  # fmt: skip
                 self.desk.spawn(self.reread(actor))
                 return
+        elif row.update_count > actor.row.update_count and not actor.busy:
+            self.desk.spawn(self.reread(actor))
+            return
         self.judge(actor)
 
     def judge(self, actor: HostActor) -> None:

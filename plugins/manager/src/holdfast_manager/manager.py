@@ -67,6 +67,8 @@ class Manager:
         self._loops: list[asyncio.Task[Any]] = []
         self._news = asyncio.Event()
         self._wake_links = asyncio.Event()
+        self._ownership = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._runid = 0
         self._recorded_at = -_RECORD_SECONDS
         self._warned: set[str] = set()
@@ -86,6 +88,7 @@ class Manager:
         self._runid = int(self.desk.clock.wall() * 1000)
         for work in (
             self._keep_lease,
+            self._keep_ownership,
             self._keep_inventory,
             self._keep_links,
             self.hosts.run_timers,
@@ -127,18 +130,24 @@ class Manager:
     # --- lease and ownership ------------------------------------------------------------------------------------
 
     async def _keep_lease(self) -> None:
-        membership, settings = self.desk.membership, self.desk.inventory.settings
+        """Nothing else is done here: a slow store must not cost this server its lease."""
+        membership = self.desk.membership
         while True:
             settings = self.desk.inventory.settings
             lease = settings.number("cluster.heartbeat.threshold") / 1000
             interval = settings.number("cluster.heartbeat.interval") / 1000
-            held_before = set(membership.epochs)
-            if await membership.keep(lease, min(interval, lease / 3)):
-                await self._share_out()
-            if set(membership.epochs) != held_before or not membership.epochs:
-                await self.hosts.own(membership.epochs)
-            await self._record_self()
+            await membership.keep(lease, min(interval, lease / 3))
+            self._ownership.set()
             await asyncio.sleep(interval)
+
+    async def _keep_ownership(self) -> None:
+        while True:
+            self._ownership.clear()
+            if self.desk.membership.holds():
+                await self._share_out()
+            await self.hosts.own(self.desk.membership.epochs)
+            await self._record_self()
+            await self._ownership.wait()
 
     async def _share_out(self) -> None:
         """Claim the hosts that fall to this server; give back quiet ones that fall to another live one."""
@@ -188,12 +197,11 @@ class Manager:
     # --- inventory ----------------------------------------------------------------------------------------------
 
     async def _keep_inventory(self) -> None:
-        readers = self.desk.pool("inventory")
         while True:
             self._news.clear()
             began = self.desk.clock.monotonic()
             try:
-                self.desk.inventory = await readers.call(_INVENTORY_SECONDS, read_inventory, self.store)
+                await self._read_inventory()
             except HoldfastError as problem:
                 log.warning("the tables cannot be read; going on with what is known: %s", problem)
             else:
@@ -201,6 +209,11 @@ class Manager:
             took = self.desk.clock.monotonic() - began
             pause = max(self.desk.inventory.settings.number("ha.checking.interval"), took * _SHARE_OF_TIME)
             await self._pause(self._news, pause)
+
+    async def _read_inventory(self) -> None:
+        async with self._reading:  # one after the other, or an older snapshot could replace a newer one
+            read = self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
+            self.desk.inventory = await read
 
     async def _after_reading(self) -> None:
         if self.desk.membership.holds():
@@ -256,7 +269,7 @@ class Manager:
 
     async def refresh_inventory(self) -> None:
         """Read the tables now, because this server itself just changed them."""
-        self.desk.inventory = await self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
+        await self._read_inventory()
         self.hosts.refresh()
 
 

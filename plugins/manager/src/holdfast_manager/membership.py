@@ -7,12 +7,16 @@ successful renewal was sent: a server that is cut off from the coordinator stops
 import asyncio
 import hashlib
 import logging
+import math
 
 from holdfast.errors import CoordinatorUnavailable, HoldfastError, LeaseLost
 from holdfast.hooks.coordinator import Coordinator, Session
 from holdfast.runtime import Runtime
 
 log = logging.getLogger("holdfast.manager.membership")
+
+_SHARE_USED = 0.95
+"""This server stops a little before its lease ends: clocks drift, and what it sends last is still on the way."""
 
 
 class Membership:
@@ -47,25 +51,47 @@ class Membership:
         return host_uuid in self.epochs and self.holds()
 
     async def keep(self, lease_seconds: float, deadline: float) -> bool:
-        """Join, or renew. True if the lease holds afterwards. Never raises; a lost lease loses all claims."""
-        asked_at = self._clock.monotonic()
+        """Join, or renew. True if the lease holds afterwards. Never raises; a lost lease loses all claims.
+
+        A lease that ended by this process's own clock is lost, whatever the coordinator says later: meanwhile nothing
+        was acted on, so everything is taken up afresh.
+        """
         try:
             if self._session is None:
-                self._session = await self._pool.call(deadline, self._coordinator.join, self.name, lease_seconds)
-                self._until = asked_at + lease_seconds
-                log.info("joined as %s, session %d", self.name, self._session.epoch)
-            else:
-                seconds = await self._pool.call(deadline, self._coordinator.renew, self._session)
-                self._until = asked_at + seconds
+                await self._join(lease_seconds)
+            await self._renew(deadline)
             self.members = await self._pool.call(deadline, self._coordinator.members)
-        except LeaseLost:
-            log.warning("the lease of session %d is lost: all hosts are given up", self.session_epoch)
+        except LeaseLost as problem:
+            log.warning("the lease of session %d is lost, all hosts are given up: %s", self.session_epoch, problem)
             self._forget()
         except HoldfastError as problem:
             log.warning("the coordinator does not answer: %s", problem)
         if self._session is not None and not self.holds():
-            self._forget()
+            log.warning("the lease of session %d was not renewed in time: all hosts are given up", self.session_epoch)
+            await self.leave(deadline)
         return self.holds()
+
+    async def _join(self, lease_seconds: float) -> None:
+        """Joining waits for an earlier session of this very server to end, after a crash: let it."""
+        patience = 3 * lease_seconds + 5.0
+        self._session = await self._pool.call(patience, self._coordinator.join, self.name, lease_seconds)
+        self._until = math.inf  # decided by the renewal that follows at once; without claims nothing is acted on yet
+        log.info("joined as %s, session %d", self.name, self._session.epoch)
+
+    async def _renew(self, deadline: float) -> None:
+        session = self._session
+        assert session is not None
+        asked_at, held_until = self._clock.monotonic(), self._until
+        try:
+            seconds = await self._pool.call(deadline, self._coordinator.renew, session)
+        except HoldfastError:
+            if held_until == math.inf:
+                self._until = asked_at
+            raise
+        if self._clock.monotonic() >= held_until:
+            self._until = asked_at
+            return
+        self._until = asked_at + seconds * _SHARE_USED
 
     def _forget(self) -> None:
         self._session = None

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
-from holdfast.errors import Conflict, DeadlineExceeded, OutcomeUnknown, StoreUnavailable
+from holdfast.errors import Conflict, DeadlineExceeded, InvalidRequest, OutcomeUnknown, StoreUnavailable
 from holdfast.hooks.store import Change, Insert, Query, Store
 from holdfast.model.rows import Row
 from holdfast.runtime import Runtime
@@ -68,8 +68,8 @@ class Memory:
             together = [change for changes, _ in group for change in changes]
             try:
                 ids = await self._commit(together)
-            except Conflict:
-                pass  # somebody's expectation failed: find out whose, one by one
+            except (Conflict, InvalidRequest):
+                pass  # somebody's batch was refused, and nothing written: find out whose, one by one
             except Exception as problem:
                 for _, done in group:
                     _fail(done, problem)
