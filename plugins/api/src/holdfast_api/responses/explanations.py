@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from holdfast.model import HaTransition, Host, Permit, Work
+from holdfast.model import HaTransition, Host, Moment, Permit, Work
 
 from holdfast_api.fields import Answer, Field, ResponseObject, as_given
 from holdfast_api.responses.out_of_band import OOBM_FIELDS
@@ -14,6 +14,7 @@ from holdfast_api.times import moment_text
 if TYPE_CHECKING:
     from holdfast_api.call import Call
 
+_AT = Field("at", "float", "the same in seconds since 1970, to the millisecond")
 _EVIDENCE = Field("evidence", "list", "what was seen: kind, subject, opinion, source, detail")
 
 
@@ -26,11 +27,25 @@ def document(text: str, empty: Any) -> Any:
     return found if isinstance(found, type(empty)) else empty
 
 
+def moment(at: Moment | None) -> float | None:
+    """Seconds since 1970 to the millisecond: recovery is a matter of tenths, which the dates do not show."""
+    return None if at is None else round(at, 3)
+
+
+def proof(text: str) -> Answer | None:
+    """A stored proof; its evidence, which is stored as a text of its own, as a list."""
+    found = document(text, {})
+    evidence = found.get("evidence")
+    pieces = document(evidence, []) if isinstance(evidence, str) else []
+    return (found | {"evidence": pieces} if pieces else found) or None
+
+
 def story(rows: Sequence[HaTransition]) -> list[Answer]:
     """Transitions as a story, oldest first."""
     return [
         {
             "created": moment_text(row.created),
+            "at": moment(row.created),
             "event": row.event,
             "prevhastate": row.prev_state,
             "hastate": row.state,
@@ -53,10 +68,12 @@ def permit_history(call: "Call", rows: Sequence[Permit]) -> list[Answer]:
             "hostname": hosts[row.host_id].name if row.host_id in hosts else None,
             "state": str(row.state),
             "proofkind": row.proof_kind,
-            "proof": document(row.proof, {}) or None,
+            "proof": proof(row.proof),
             "created": moment_text(row.created),
+            "at": moment(row.created),
             "ended": moment_text(row.ended),
-            "endedby": document(row.ended_by, {}) or None,
+            "endedat": moment(row.ended),
+            "endedby": proof(row.ended_by),
         }
         for row in rows
     ]
@@ -71,8 +88,10 @@ def work_item(row: Work) -> Answer:
         "investigations": row.investigations,
         "timetotry": moment_text(row.time_to_try),
         "created": moment_text(row.created),
+        "at": moment(row.created),
         "finished": moment_text(row.finished),
-        "proof": document(row.proof, {}) or None,
+        "finishedat": moment(row.finished),
+        "proof": proof(row.proof),
         "explanation": document(row.explanation, {}) or None,
     }
 
@@ -96,6 +115,7 @@ HOST_HA_EXPLANATION = ResponseObject(
             "its last transitions, oldest first",
             (
                 Field("created", "date", "when"),
+                _AT,
                 Field("event", "string", "what moved it"),
                 Field("prevhastate", "string", "state before"),
                 Field("hastate", "string", "state after"),
@@ -157,7 +177,9 @@ VM_HA_EXPLANATION = ResponseObject(
                 Field("proofkind", "string", "kind of the proof"),
                 Field("proof", "map", "the proof, with its evidence"),
                 Field("created", "date", "when it was issued"),
+                _AT,
                 Field("ended", "date", "when it ended"),
+                Field("endedat", "float", "the same in seconds since 1970, to the millisecond"),
                 Field("endedby", "map", "the proof that ended it"),
             ),
         ),
@@ -172,7 +194,9 @@ VM_HA_EXPLANATION = ResponseObject(
                 Field("investigations", "integer", "waits for evidence"),
                 Field("timetotry", "date", "when it is tried again"),
                 Field("created", "date", "when it was ordered"),
+                _AT,
                 Field("finished", "date", "when it ended"),
+                Field("finishedat", "float", "the same in seconds since 1970, to the millisecond"),
                 Field("proof", "map", "the proof that the VM's last run is over"),
                 Field("explanation", "map", "the host chosen, and why each other was refused"),
             ),
