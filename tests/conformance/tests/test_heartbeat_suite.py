@@ -158,11 +158,26 @@ class RemovesOnce(MemoryHeartbeat):
 
 
 class WritesTwoHalves(MemoryHeartbeat):
+    """The second beat stays torn until a reader has looked, and readers wait for it, so that no luck is needed."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self._torn, self._looked = threading.Event(), threading.Event()
+
     @hookimpl
     def write(self, pool, writer, sequence, deadline):
-        super().write(pool, writer, sequence + 5, deadline)
-        self._pool.gate.wait(0.002)
+        if writer in self._pool.beats and not self._torn.is_set():
+            super().write(pool, writer, sequence + 5, deadline)
+            self._torn.set()
+            self._looked.wait(deadline)
         super().write(pool, writer, sequence, deadline)
+
+    @hookimpl
+    def read(self, pool, subject, reader, deadline):
+        self._torn.wait(deadline)
+        reading = super().read(pool, subject, reader, deadline)
+        self._looked.set()
+        return reading
 
 
 class SilenceIsNoBeat(MemoryHeartbeat):
