@@ -215,9 +215,15 @@ class Bed:
         """An admin declares the host dead."""
         return self.tell(Declared(declaration(self.now)))
 
+    def listen(self) -> None:
+        """Let a fence that was taken over listen for as long as it does before it cuts; answers no pool meanwhile."""
+        if CutPower not in self.in_flight and self.host.fence is not None and self.host.fence.next_at > self.now:
+            self.advance(self.host.fence.next_at - self.now)
+
     def cut(self, accepted: bool = True, detail: str = "") -> "Bed":
         """From Prepare in flight to the answered cut, its first read-back in flight."""
         self.answer(Prepare)
+        self.listen()
         self.answer(CutPower, accepted, detail)
         return self
 

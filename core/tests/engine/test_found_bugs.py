@@ -132,6 +132,7 @@ def test_a_crash_in_the_last_attempt_does_not_swallow_the_alert() -> None:
     numbers = policy(fence_max_attempts=2)
     bed = Bed(numbers, resumed=(HAState.FENCING, {"fence": {"cause": "PowerOffConfirmed", "attempt": 2}}))
     bed.answer(Prepare)
+    bed.listen()
     for _ in range(2):
         bed.answer(CutPower, False, "no route to the BMC")
         bed.read(Opinion.UNKNOWN)

@@ -1,7 +1,7 @@
 """Hosts taken up where another process left them, and hosts whose provider polls."""
 
 import pytest
-from engine_bed import HOST, Bed
+from engine_bed import HOST, Bed, policy
 from holdfast.engine.incident import (
     AskActivity,
     AskHealth,
@@ -10,6 +10,8 @@ from holdfast.engine.incident import (
     Judged,
     Prepare,
     Proven,
+    Recover,
+    Release,
 )
 from holdfast.engine.resumption import memory
 from holdfast.model.evidence import Evidence, Kind, ProofKind
@@ -44,6 +46,29 @@ def test_a_fence_goes_on_after_a_crash_at_any_stage(stage: str) -> None:
     assert after.cut().read_off().proof().kind is ProofKind.CHASSIS_OFF
 
 
+@pytest.mark.parametrize("attempt", [0, 2])
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_host_that_answers_a_new_owner_is_let_go(attempt: int, prepared: bool) -> None:
+    """The new owner listens before it cuts: a host that came back meanwhile is released, not powered off."""
+    bed = Bed(resumed=(HAState.FENCING, {"fence": {"cause": "PowerOffConfirmed", "attempt": attempt}}))
+    if prepared or attempt:
+        bed.answer(Prepare)
+    bed.advance(1.0)
+    assert not bed.all(CutPower)
+    bed.tell(Heard())
+    assert bed.host.state is HAState.AVAILABLE
+    assert bed.all(Release)
+
+
+def test_a_recovery_taken_over_listens_first() -> None:
+    """Recovering was another server's verdict: this one hears for itself before it resets anything."""
+    bed = Bed(policy(recovery_attempts=2), resumed=(HAState.RECOVERING, {"recoveries": 1}))
+    bed.advance(1.0)
+    assert not bed.all(Recover)
+    bed.tell(Heard())
+    assert bed.host.state is HAState.AVAILABLE
+
+
 def test_a_declared_death_survives_a_crash() -> None:
     """Declared, stored, crashed before it was prepared: the next owner proves it, and no beat undoes it."""
     bed = Bed().enable().lose_power()
@@ -62,6 +87,7 @@ def test_a_lapsed_lease_is_read_again_after_a_crash() -> None:
     bed.activity(DEAD, lasting=26.0)
     after = Bed(resumed=(HAState.FENCING, memory(bed.host)))
     after.answer(Prepare)
+    after.listen()
     assert not after.all(Proven)
     assert CutPower in after.in_flight
 

@@ -61,7 +61,9 @@ def prepared(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain
     fence = _of(host)
     if fence.cause in _PROVES_BY_ITSELF:
         return prove(host, _PROVES_BY_ITSELF[fence.cause], now, fence.reads, policy)
-    host = host._replace(fence=fence._replace(stage=Stage.READY, next_at=now))
+    # A fence that was taken up from another owner listens until `next_at`; its earlier attempts count as over by then.
+    stage = Stage.WAITING if fence.attempt else Stage.READY
+    host = host._replace(fence=fence._replace(stage=stage, next_at=max(now, fence.next_at)))
     return tick(host, now, policy, domains)
 
 

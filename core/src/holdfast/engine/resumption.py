@@ -32,11 +32,13 @@ def resume(uuid: str, state: HAState | None, kept: dict[str, Any], now: float, p
     elif state is HAState.DEGRADED:
         host = host._replace(health_due=now, activity_due=now)
     elif state is HAState.RECOVERING:
-        host = host._replace(activity_due=now)
+        host = host._replace(activity_due=now + policy.stale_after)
     elif state is HAState.RECOVERED:
         host = host._replace(activity_due=now + policy.recovery_wait)
     elif state is HAState.FENCING:
-        host = host._replace(fence=_fence(kept.get("fence")), activity_due=now)
+        # Listen first, as long as it takes to call a link silent: the host may have come back meanwhile (S4).
+        fence = _fence(kept.get("fence"))._replace(next_at=now + policy.stale_after)
+        host = host._replace(fence=fence, activity_due=now)
         decisions = (Prepare(host.token),)
     return host, decisions
 
