@@ -33,7 +33,8 @@ def write() -> str:
 
 def _parser(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f"## {parser.prog}"
-    yield f"{(parser.description or '').strip().rstrip('.').capitalize()}."
+    summary = (parser.description or "").strip().rstrip(".")
+    yield f"{summary[:1].upper()}{summary[1:]}."
     inner: dict[str, argparse.ArgumentParser] = {}
     rows = []
     for action in parser._actions:

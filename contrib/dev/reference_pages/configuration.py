@@ -47,7 +47,7 @@ def _plugins() -> Iterator[str]:
         for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))
     }
     for entry in discover().entries:
-        if entry.distribution not in ours:
+        if entry.distribution not in ours or entry.point == "command":
             continue
         settings = getattr(entry.entry_point.load(), "SETTINGS", None)
         if settings:
