@@ -21,6 +21,7 @@ from holdfast.settings import contradictions
 from holdfast_manager.connections import Connections
 from holdfast_manager.desk import Desk, PluginHub
 from holdfast_manager.explaining import explain_host
+from holdfast_manager.heartbeat_rooms import HeartbeatRooms
 from holdfast_manager.hosts import Hosts
 from holdfast_manager.inventory import read_inventory
 from holdfast_manager.jobs.runner import JobRunner
@@ -62,6 +63,7 @@ class Manager:
         self.hosts = Hosts(self.desk, self.restarts.kick, self.notices.host)
         self.connections = Connections(self.desk, self.hosts, self.restarts.kick)
         self.power = PowerSync(self.desk)
+        self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
         self._bell = bell
         self._loops: list[asyncio.Task[Any]] = []
@@ -220,6 +222,7 @@ class Manager:
             await self._share_out()
             await self.hosts.own(self.desk.membership.epochs)
         self.hosts.refresh()
+        self.heartbeats.refresh()
         self.restarts.kick()
         await self._warn()
 
