@@ -1,7 +1,6 @@
 """A simulated site with real managers on it, under virtual time: what the manager's tests stand on."""
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -40,13 +39,13 @@ from holdfast_manager.manager import Manager
 from holdfast_simulator.hub import SimulatedHub
 from holdfast_simulator.site import ServerLife, VirtualSite
 from holdfast_simulator.virtual_loop import Process
+from holdfast_simulator.world.bmc import BmcMode
 from holdfast_simulator.world.guests import Guest
 from holdfast_simulator.world.happenings import Happening, What
 from holdfast_simulator.world.host import SimHost
 from holdfast_simulator.world.physics import Physics
 
 PASSWORD = "correct-horse-battery"
-START_EPOCHS = (What.GUEST_BEGAN,)
 
 
 class Bed:
@@ -66,7 +65,6 @@ class Bed:
         settle: float = 10.0,
         manager_class: Callable[..., Manager] = Manager,
     ) -> None:
-        logging.getLogger("holdfast").setLevel(logging.CRITICAL)
         self.site = VirtualSite(seed, physics)
         self.world, self.store, self.loop = self.site.world, self.site.store, self.site.loop
         self.double_runs: list[str] = []
@@ -369,4 +367,4 @@ class Bed:
         )
 
 
-__all__ = ["PASSWORD", "Bed", "HAState", "HostStatus", "ResourceState"]
+__all__ = ["PASSWORD", "Bed", "BmcMode", "HAState", "HostStatus", "ResourceState"]

@@ -275,7 +275,7 @@ class Hosts:
         return False
 
     async def count_others(self) -> None:
-        """Bring the census up to date with what other servers have stored of their hosts. Raises what the store does."""
+        """Bring the census up to date with what others have stored of their hosts. Raises what the store raises."""
         query = Query(equal={"resource_type": "Host"}, among={"ha_state": sorted(SILENT)})
         silent = {row.resource_id: row.ha_state for row in await self.desk.memory.select(HaConfig, query)}
         for host_id, host in self.desk.inventory.hosts.items():

@@ -18,6 +18,7 @@ from holdfast.model import Alert, ManagementServer
 from holdfast.runtime import Runtime
 from holdfast.settings import contradictions
 
+from holdfast_manager.comparison import Comparison
 from holdfast_manager.connections import Connections
 from holdfast_manager.desk import Desk, PluginHub
 from holdfast_manager.explaining import explain_host
@@ -61,7 +62,8 @@ class Manager:
         self.restarts = Restarts(self.desk, self.placing, self.runs, self.starting)
         self.starting.kick = self.restarts.kick
         self.hosts = Hosts(self.desk, self.restarts.kick, self.notices.host)
-        self.connections = Connections(self.desk, self.hosts, self.restarts.kick)
+        self.comparison = Comparison(self.desk, self.hosts, self.runs, self.restarts.kick)
+        self.connections = Connections(self.desk, self.hosts, self.comparison)
         self.power = PowerSync(self.desk)
         self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
@@ -94,6 +96,7 @@ class Manager:
             self._keep_inventory,
             self._keep_links,
             self.hosts.run_timers,
+            self.comparison.run,
             self.restarts.run,
             self.power.run,
             self.jobs.run,

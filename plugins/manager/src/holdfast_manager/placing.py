@@ -43,10 +43,10 @@ class Placing:
         inventory = self._desk.inventory
         zones = sorted(set(zone_ids))
         rooms = {h.id: inventory.room(h) for h in inventory.hosts.values() if h.data_center_id in zones}
-        for host_id, room in rooms.items():
+        for host_id, doubtful in rooms.items():
             state = self._desk.states.get(host_id)
             if state in SILENT:
-                room.up, room.why_not = False, f"its HA state is {state}"
+                doubtful.up, doubtful.why_not = False, f"its HA state is {state}"
         placed = Query(among={"data_center_id": zones}, unequal={"host_id": None})
         for vm in await self._desk.memory.select(Vm, placed):
             room = rooms.get(vm.host_id or 0)

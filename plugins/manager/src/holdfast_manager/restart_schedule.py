@@ -3,6 +3,8 @@
 Pure but for two reads: it returns the changes that go into the batch which stores the proof.
 """
 
+from dataclasses import replace
+
 from holdfast.engine.explain import evidence_json
 from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Host, Json, Permit, PermitState, Proof, StoragePool, Vm, VmState, Work, WorkReason, WorkStep
@@ -49,8 +51,11 @@ def _after_loss(
         # It was being migrated, and the other side may still run it: that side's answer decides.
         values: dict[str, object] = {"host_id": other.host_id, "last_host_id": host.id}
         if other.state == PermitState.RUNNING:
-            values["state"] = VmState.RUNNING
-        return [_set(desk, vm, values)]
+            return [_set(desk, vm, {**values, "state": VmState.RUNNING})]
+        if work is not None or why_not_restarted(desk.inventory, vm, host, None):
+            return [_set(desk, vm, values)]
+        ask = replace(_work(desk, host, vm, reason, proof), step=WorkStep.REVOKING, target_host_id=other.host_id)
+        return [_set(desk, vm, values), Insert(ask)]
     refusal = why_not_restarted(desk.inventory, vm, host, desk.inventory.pools.get(vm.pool_id or 0))
     stopped = {"state": VmState.STOPPED, "host_id": None, "last_host_id": host.id}
     if refusal:
@@ -73,18 +78,19 @@ def _after_loss(
         again = Update(
             Work, work.id,
             {"step": WorkStep.SCHEDULED, "time_to_try": journal.now(), "proof": proof, "host_id": host.id,
-             "target_host_id": None},
+             "target_host_id": None, "reason": reason},
             {"step": work.step},
         )  # fmt: skip
     else:
-        again = Insert(
-            Work(
-                instance_id=vm.id, vm_type=vm.type, reason=reason, state=vm.state, host_id=host.id,
-                mgmt_server_id=desk.msid, updated=vm.update_count, time_to_try=journal.now(), created=journal.now(),
-                proof=Json(proof),
-            )
-        )  # fmt: skip
+        again = Insert(_work(desk, host, vm, reason, proof))
     return [_set(desk, vm, {**stopped, "reason": why}), again]
+
+
+def _work(desk: Desk, host: Host, vm: Vm, reason: WorkReason, proof: str) -> Work:
+    return Work(
+        instance_id=vm.id, vm_type=vm.type, reason=reason, state=vm.state, host_id=host.id, mgmt_server_id=desk.msid,
+        updated=vm.update_count, time_to_try=desk.journal.now(), created=desk.journal.now(), proof=Json(proof),
+    )  # fmt: skip
 
 
 def why_not_restarted(inventory: Inventory, vm: Vm, host: Host, pool: StoragePool | None) -> str:

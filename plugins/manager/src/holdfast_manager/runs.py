@@ -189,6 +189,20 @@ class Runs:
             ]
         )
 
+    async def back_to(self, vm: Vm, permit: Permit, other: Permit, host: Host, why: str, proof: str) -> None:
+        """The run on `host` is over without having lived; the VM is where its other open run is."""
+        ended = {"state": PermitState.ENDED, "ended": self._desk.journal.now(), "ended_by": proof}
+        values: dict[str, object] = {"host_id": other.host_id, "reason": why}
+        if other.state == PermitState.RUNNING:
+            values["state"] = VmState.RUNNING
+        await self._desk.memory.commit(
+            [
+                OwnedBy(host.id, self._epoch(host)),
+                Update(Permit, permit.id, ended, {"state": permit.state}),
+                self._set(vm, values),
+            ]
+        )
+
     def _set(self, vm: Vm, values: dict[str, object]) -> Update:
         stamped = {**values, "update_count": vm.update_count + 1, "update_time": self._desk.journal.now()}
         return Update(Vm, vm.id, stamped, {"update_count": vm.update_count, "run_epoch": vm.run_epoch})

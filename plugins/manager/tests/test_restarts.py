@@ -1,0 +1,299 @@
+"""VMs of a lost host: starts that fail, hang, are late or refused; targets that die; VMs that are not to be started."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from holdfast.model import GuestState, HAState, PermitState, StoragePool, VmState, WorkStep
+from holdfast_simulator.world.happenings import What
+from holdfast_simulator.world.host import Size
+from holdfast_simulator.world.physics import Physics
+from manager_bed import Bed
+
+
+def _lose_h1(bed: Bed) -> None:
+    bed.machine("h1").power_off("power loss")
+
+
+def test_a_refused_start_is_tried_on_another_host(bed: Bed) -> None:
+    """One host refuses every start: the VM runs on the other, and one failed start is counted."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h2").start_failure = "no such bridge"
+    bed.add_vm("heavy", 3, cpu=20)  # so that h2 looks better
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 30)
+    bed.run(1)
+    (work,) = bed.works(instance_id=vm)
+    assert (work.step, work.tried) == (WorkStep.DONE, 1)
+    assert bed.vm(vm).host_id == 3
+    bed.check_once()
+
+
+def test_five_failed_starts_end_in_error_with_an_alert(bed: Bed) -> None:
+    """S10: bounded retries, a visible end, and no start left open."""
+    vm = bed.add_vm("vm1", 1)
+    for name in ("h2", "h3"):
+        bed.machine(name).start_failure = "no such bridge"
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.works(instance_id=vm, step=WorkStep.ERROR) != [], 400, step=1.0)
+    (work,) = bed.works(instance_id=vm)
+    assert work.tried == 5
+    (alert,) = bed.alerts("ALERT.HA.RESTART.FAILED")
+    assert "no such bridge" in alert.content
+    assert all(permit.state == PermitState.ENDED for permit in bed.permits(vm_id=vm))
+    assert bed.vm(vm).state in (VmState.STOPPED, VmState.ERROR)
+    assert "no such bridge" in bed.vm(vm).reason
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.2, 0.45, 0.6])
+def test_a_target_that_dies_during_the_start_is_replaced(make_bed: Callable[..., Bed], moment: float) -> None:
+    """The second host dies while it starts the VM: it is proven dead first, then the third host runs it."""
+    bed = make_bed(hosts=4)
+    vm = bed.add_vm("vm1", 1)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2, 20, step=0.01)
+    bed.run(moment)
+    target = bed.vm(vm).host_id
+    assert target is not None
+    bed.machine(f"h{target}").power_off("power loss")
+    bed.run_until(lambda: bed.vm(vm).host_id not in (1, target) and bed.runs_elsewhere(1, vm), 120)
+    bed.check_once()
+
+
+def test_a_target_that_hangs_during_the_start_runs_nothing_twice(make_bed: Callable[..., Bed]) -> None:
+    """The start waits in a hung host: nothing starts elsewhere before that host is proven dead."""
+    bed = make_bed(hosts=4, settings={"ha.vm.start.timeout": "5"})
+    vm = bed.add_vm("vm1", 1)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2, 20, step=0.01)
+    target = bed.vm(vm).host_id
+    bed.machine(f"h{target}").hang()
+    bed.run_until(lambda: bed.vm(vm).host_id not in (1, target) and bed.runs_elsewhere(1, vm), 120)
+    bed.check_once()
+
+
+@pytest.mark.parametrize("vm_start", [4.9, 5.0, 5.1, 7.0])
+def test_a_start_that_takes_too_long_is_found_or_revoked(make_bed: Callable[..., Bed], vm_start: float) -> None:
+    """The start's deadline is 5 s: a run that came to be is accepted, one that did not is revoked before the next."""
+    bed = make_bed(settings={"ha.vm.start.timeout": "5"}, physics=Physics(vm_start=vm_start))
+    vm = bed.add_vm("vm1", 1)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 3 or bed.runs_elsewhere(1, vm), 60)
+    bed.world.physics.vm_start = 0.5
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 120)
+    bed.run(20)
+    bed.check_once()
+    assert bed.double_runs == []
+
+
+def test_a_start_whose_answer_is_lost_is_taken_as_it_is(make_bed: Callable[..., Bed]) -> None:
+    """The host started the VM and its answer got lost: asked, it says so, and that run goes on."""
+    bed = make_bed(settings={"ha.vm.start.timeout": "3"})
+    vm = bed.add_vm("vm1", 1)
+    cut: list[str] = []
+
+    def lose_answer(one: Any) -> None:
+        if one.what is What.GUEST_BEGAN and not cut:
+            cut.append(one.host)
+            for server in bed.managers:
+                bed.world.network.degrade("agent", server, one.host, loss=1.0)
+                bed.site.time.call_at(
+                    bed.site.time.now() + 2.5,
+                    lambda server=server: bed.world.network.degrade("agent", server, one.host, loss=0.0),
+                )
+
+    bed.world.chronicle.watchers.append(lose_answer)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 60)
+    bed.run(2)
+    assert len(bed.starts("vm1")) == 1
+    assert bed.works(instance_id=vm)[0].step == WorkStep.DONE
+    bed.check_once()
+
+
+def test_no_room_is_waited_out_visibly(make_bed: Callable[..., Bed]) -> None:
+    """Nobody has room: the VM waits with a reason and an alert, no start is counted, and it starts once room appears."""
+    bed = make_bed(hosts=2, settings={"restart.retry.interval": "2"})
+    vm = bed.add_vm("vm1", 1, ram=100_000)
+    other = bed.add_vm("other", 2, ram=100_000, ha_enabled=False)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.alerts("ALERT.HA.RESTART.WAITING") != [], 20)
+    bed.run(30)
+    (work,) = bed.works(instance_id=vm)
+    assert (work.step, work.tried) == (WorkStep.SCHEDULED, 0)
+    assert work.investigations > 0
+    assert "waiting for a host" in bed.vm(vm).reason
+    assert json.loads(work.explanation)
+    assert len(bed.alerts("ALERT.HA.RESTART.WAITING")) == 1
+    job = bed.outcome(bed.job("stopVirtualMachine", None, id=other))
+    assert job.job_status == 1, job.job_result
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 30)
+    bed.check_once()
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "words"),
+    [
+        ({}, {"ha_enabled": False}, "not HA-enabled"),
+        ({"vm.ha.enabled": "false"}, {}, "vm.ha.enabled"),
+        ({}, {"state": VmState.STOPPING}, "being stopped"),
+    ],
+)
+def test_a_vm_that_is_not_to_be_restarted_says_why(
+    make_bed: Callable[..., Bed], settings: dict[str, str], values: dict[str, Any], words: str
+) -> None:
+    """It ends Stopped with its reason; no work item is left."""
+    bed = make_bed(settings=settings)
+    vm = bed.add_vm("vm1", 1, **values)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STOPPED, 20)
+    bed.run(10)
+    assert bed.vm(vm).state == VmState.STOPPED
+    assert words in bed.vm(vm).reason
+    assert bed.works() == []
+
+
+def test_force_ha_restarts_every_vm(make_bed: Callable[..., Bed]) -> None:
+    """`force.ha` treats a plain VM as an HA one."""
+    bed = make_bed(settings={"force.ha": "true"})
+    vm = bed.add_vm("vm1", 1, ha_enabled=False)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 20)
+
+
+def test_a_vm_on_local_storage_stays_with_its_host(bed: Bed) -> None:
+    """S9: it ends Stopped with its reason."""
+    (local,) = bed.put(
+        StoragePool(uuid="l1", name="local1", pool_type="Filesystem", scope="HOST", data_center_id=bed.zone,
+                    cluster_id=bed.cluster)
+    )  # fmt: skip
+    vm = bed.add_vm("vm1", 1, pool_id=local)
+    bed.run(3)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STOPPED, 20)
+    bed.run(10)
+    assert "local storage" in bed.vm(vm).reason
+    assert bed.works() == []
+
+
+# --- VMs that end on a living host -----------------------------------------------------------------------------------
+
+
+def test_a_host_that_reboots_within_two_seconds_has_its_vms_started_once(make_bed: Callable[..., Bed]) -> None:
+    """The agent is back before it was missed: its VMs are gone, which is found by comparing, and they start once."""
+    bed = make_bed(physics=Physics(host_boot=1.5))
+    ids = bed.add_vms(3)
+    bed.machine("h1").reset("kernel panic")
+    bed.run_until(lambda: all(bed.world.serving(vm.uuid) for vm in bed.vms()), 15)
+    bed.run(10)
+    bed.check_once()
+    assert bed.state(1) == HAState.AVAILABLE
+    assert [len(bed.starts(bed.vm(vm).uuid)) for vm in ids] == [1, 1, 1]
+    assert {bed.vm(vm).host_id for vm in ids} == {1}
+
+
+def test_a_comparison_that_fails_at_first_is_made_again(make_bed: Callable[..., Bed]) -> None:
+    """The agent connects, but the question for its VMs is lost: it is asked again, and the lost VMs start again."""
+    bed = make_bed(physics=Physics(host_boot=1.5))
+    bed.add_vms(2)
+    owner = bed.owner("h1")
+    bed.machine("h1").reset("kernel panic")
+    bed.run(1.0)
+    bed.cut("agent", owner, "h1", both_ways=False)
+    bed.run(8)
+    bed.world.network.set_up("agent", owner, "h1", True, both_ways=False)
+    bed.run_until(lambda: all(bed.world.serving(vm.uuid) for vm in bed.vms()), 30)
+    bed.check_once()
+
+
+def test_a_crashed_vm_is_started_where_it_was(bed: Bed) -> None:
+    """A crash on a living host: one restart, on the same host."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2 and bed.world.serving("vm1"), 15)
+    assert bed.vm(vm).host_id == 1
+    bed.check_once()
+
+
+def test_a_crash_report_that_the_store_did_not_take_is_not_lost(bed: Bed) -> None:
+    """The database is away when a VM crashes: the VM starts again after it is back."""
+    vm = bed.add_vm("vm1", 1)
+    for name in bed.managers:
+        bed.cut("database", name, "database")
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run(8)
+    for name in bed.managers:
+        bed.mend("database", name, "database")
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2 and bed.world.serving("vm1"), 40)
+    bed.check_once()
+
+
+def test_a_crash_report_that_the_network_lost_is_found_out(bed: Bed) -> None:
+    """Nobody hears of the crash: comparing host and tables from time to time finds it."""
+    vm = bed.add_vm("vm1", 1)
+    for server in bed.managers:
+        bed.world.network.degrade("agent", server, "h1", loss=1.0)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run(0.1)
+    for server in bed.managers:
+        bed.world.network.degrade("agent", server, "h1", loss=0.0)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2 and bed.world.serving("vm1"), 300, step=1.0)
+    bed.check_once()
+
+
+def test_a_guest_that_shuts_itself_down_stays_down(bed: Bed) -> None:
+    """A clean shutdown from inside is respected, and said."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").end_guest("vm1", GuestState.SHUT_DOWN)
+    bed.run(15)
+    assert bed.vm(vm).state == VmState.STOPPED
+    assert "shut itself down" in bed.vm(vm).reason
+    assert bed.works() == []
+
+
+def test_a_vm_that_crashes_again_and_again_is_left_stopped(make_bed: Callable[..., Bed]) -> None:
+    """The crash limit ends it with an alert."""
+    bed = make_bed(settings={"ha.vm.crash.limit": "2"})
+    vm = bed.add_vm("vm1", 1)
+    for _ in range(3):
+        bed.run_until(lambda: bed.world.serving("vm1") and bed.vm(vm).state == VmState.RUNNING, 30)
+        bed.run(1)
+        bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+        bed.run(2)
+    bed.run(20)
+    assert bed.vm(vm).state == VmState.STOPPED
+    assert "ha.vm.crash.limit" in bed.vm(vm).reason
+    assert len(bed.alerts("ALERT.HA.CRASH.LOOP")) == 1
+
+
+def test_a_crashed_vm_whose_host_then_dies_runs_elsewhere(bed: Bed) -> None:
+    """The crash's work item is carried on by the host's loss, and no longer insists on that host."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2, 10, step=0.01)
+    bed.machine("h1").power_off("power loss")
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 30)
+    bed.check_once()
+
+
+def test_the_dead_hosts_vms_avoid_it_while_the_tables_still_show_it_up(make_bed: Callable[..., Bed]) -> None:
+    """A target that was quarantined after the last poll does not hold back the whole batch until the next one."""
+    bed = make_bed(hosts=4, settings={"ha.checking.interval": "30"})
+    bed.add_vms(2)
+    bed.machine("h1").power_off("power loss")
+    bed.machine("h2").power_off("power loss")
+    bed.run_until(lambda: bed.runs_elsewhere(1), 15)
+    bed.check_once()
+
+
+def test_big_hosts_and_small_hosts_are_told_apart(make_bed: Callable[..., Bed]) -> None:
+    """A host's size comes from its own agent, and placement keeps to it."""
+    bed = make_bed(hosts=2)
+    bed.world.add_host("h3", "h3", Size(cpus=1, speed=1000, ram=2**30))
+    for pool in bed.world.pools:
+        bed.machine("h3").mount(pool)
+    vm = bed.add_vm("vm1", 1)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 15)
+    assert bed.vm(vm).host_id == 2
