@@ -41,7 +41,6 @@ _ALLOCATION = {"enabled": ResourceState.ENABLED, "disabled": ResourceState.DISAB
 def add_host(call: Call) -> Listing:
     """It is Connecting until its agent has been heard; CPUs and memory are known then."""
     hypervisor = check_hypervisor(call)
-    identity = _identity(call, hypervisor)
     tags = read_tags(call.text("hosttags"))
     state = _resource_state(call)
 
@@ -51,6 +50,7 @@ def add_host(call: Call) -> Listing:
             raise InvalidRequest(
                 f"parameter hypervisor: cluster {cluster.name} has hosts of {cluster.hypervisor_type}, not {hypervisor}"
             )
+        identity = _identity(call, hypervisor)
         _refuse_taken(call, identity)
         host = Host(
             uuid=new_uuid(),
