@@ -82,6 +82,6 @@ class FaultyStore:
 
     def _read(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
-            return self._gateway.ask_database(self._timeout, function, *args)
+            return self._gateway.read_database(self._timeout, function, *args)
         except Unreachable as problem:
             raise StoreUnavailable(f"no answer from the database: {problem}") from problem

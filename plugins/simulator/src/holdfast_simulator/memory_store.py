@@ -58,9 +58,9 @@ class Table:
 
     def check_names(self, named: Iterable[str]) -> None:
         """`InvalidRequest` for a field that the record lacks."""
-        unknown = sorted(set(named) - self.names)
-        if unknown:
-            raise InvalidRequest(f"{self.record.TABLE} has no field {', '.join(unknown)}")
+        for name in named:
+            if name not in self.names:
+                raise InvalidRequest(f"{self.record.TABLE} has no field {name}")
 
     def candidates(self, query: Query) -> Iterable[Any]:
         """Rows that may match: all, or those that an index gives."""
@@ -74,6 +74,12 @@ class Table:
 
     def find(self, query: Query) -> list[Any]:
         """Rows that match, unordered."""
+        self.check_names(query.equal)
+        if not (query.among or query.unequal or query.below or query.above or query.containing or query.order):
+            found = list(self.candidates(query))
+            for name, value in query.equal.items():
+                found = [row for row in found if getattr(row, name) == value]
+            return found
         self.check_names(_named(query))
         tests = _tests(query)
         return [row for row in self.candidates(query) if all(test(row) for test in tests)]
@@ -103,10 +109,11 @@ class MemoryStore:
         """All rows that match, in order."""
         with self._lock:
             found: list[R] = self._table(record).find(query)
-        found.sort(key=attrgetter("id"))
-        for name in reversed(query.order):
-            field = name.removeprefix("-")
-            found.sort(key=_null_first(field), reverse=name.startswith("-"))
+        if len(found) > 1:
+            found.sort(key=_by_id)
+            for name in reversed(query.order):
+                field = name.removeprefix("-")
+                found.sort(key=_null_first(field), reverse=name.startswith("-"))
         return found[query.offset : None if query.limit is None else query.offset + query.limit]
 
     @hookimpl
@@ -255,6 +262,9 @@ def _bounded(name: str, bound: Any, side: int) -> Callable[[Any], bool]:
 
 def _containing(text: str, names: Sequence[str]) -> Callable[[Any], bool]:
     return lambda row: any(text in (getattr(row, name) or "").lower() for name in names)
+
+
+_by_id = attrgetter("id")
 
 
 def _null_first(field: str) -> Callable[[Any], tuple[bool, Any]]:

@@ -11,6 +11,16 @@ from holdfast_simulator.world.world import World
 _OPEN = (WorkStep.INVESTIGATING, WorkStep.SCHEDULED, WorkStep.RESTARTING, WorkStep.REVOKING)
 
 
+def is_calm(world: World, store: MemoryStore) -> bool:
+    """Whether nothing is left to do: every HA VM runs or was given up by name, and no host is in doubt."""
+    return (
+        store.count(Work, Query(among={"step": _OPEN})) == 0
+        and all(row.ha_state == HAState.AVAILABLE for row in store.select(HaConfig, Query(equal={"enabled": True})))
+        and all(host.speaking for host in world.hosts.values())
+        and next(unexplained(world, store), None) is None
+    )
+
+
 def unexplained(world: World, store: MemoryStore) -> Iterator[tuple[str, str]]:
     """Rule and words for everything that was given up silently."""
     alerts = store.select(Alert, Query())

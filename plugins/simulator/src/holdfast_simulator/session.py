@@ -1,6 +1,7 @@
 """One run of one scenario: the world, the real manager's loops under virtual time, the faults, and the checker."""
 
 import logging
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from holdfast_simulator.checker import Checker, Violation
 from holdfast_simulator.faults import KINDS
 from holdfast_simulator.furnishing import furnish
 from holdfast_simulator.hub import SimulatedHub, manager_class
+from holdfast_simulator.outcome import is_calm
 from holdfast_simulator.scenario import Fault, Scenario
 from holdfast_simulator.schedule import random_faults
 from holdfast_simulator.site import ServerLife, VirtualSite
@@ -20,6 +22,11 @@ from holdfast_simulator.world.physics import Physics
 from holdfast_simulator.world.world import World
 
 _LOGGERS = ("holdfast.manager",)
+_GLANCE = 5.0
+_CALM = 30.0
+"""Seconds of calm that end a run early: longer than any message is under way."""
+_DRIFT = 0.0005
+"""The clocks of machines run too fast or too slow by up to so much."""
 
 
 @dataclass(slots=True)
@@ -54,6 +61,10 @@ class Session:
         self._skews: dict[str, float] = {}
         self._wanted: set[str] = set(self.server_names)
         furnish(scenario, self.world, self.site.store)
+        drift = random.Random(f"{scenario.name}/{seed}/drift")  # noqa: S311 - reproducible on purpose
+        self._rates = {name: 1.0 + drift.uniform(-_DRIFT, _DRIFT) for name in self.server_names}
+        for host in self.world.hosts.values():
+            host.clock_rate = 1.0 + drift.uniform(-_DRIFT, _DRIFT)
         self.checker = Checker(self.world, self.site.store, scenario)
 
     # --- servers
@@ -63,7 +74,7 @@ class Session:
         self._wanted.add(name)
         if name in self.alive:
             return
-        life = self.site.open(name, self._skews.get(name, 0.0))
+        life = self.site.open(name, self._skews.get(name, 0.0), self._rates[name])
         life.process.on_crash = self._crashed
         self.alive[name] = life
         manager = manager_class()(name, life.runtime, life.store, life.coordinator, SimulatedHub(life))
@@ -150,7 +161,7 @@ class Session:
         self.site.run_until(zero + last)
         if not self.checker.violations:
             self._mend_everything(faults)
-            self.site.run(scenario.settle)
+            self._settle()
         if not self.checker.violations:
             self.checker.check_end()
         problems = [Violation("BUG", self.site.loop.time(), problem) for problem in self.site.loop.problems]
@@ -159,6 +170,17 @@ class Session:
         result.virtual_seconds = self.site.loop.time() - begun
         result.steps = self.site.loop.handles_run
         return result
+
+    def _settle(self) -> None:
+        """Wait until all is as it should be and stays so, or the scenario's patience ends."""
+        end = self.site.loop.time() + self.scenario.settle
+        calm = 0.0
+        while self.site.loop.time() < end and not self.checker.violations:
+            step = min(_GLANCE, end - self.site.loop.time())
+            self.site.run(step)
+            calm = calm + step if is_calm(self.world, self.site.store) else 0.0
+            if calm >= _CALM:
+                return
 
     def close(self) -> None:
         """Take it apart."""

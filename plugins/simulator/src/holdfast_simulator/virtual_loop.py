@@ -211,37 +211,34 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._advance()
                 still = 0
             handle = queue.popleft()
-            if handle._cancelled or not self._may_run(handle.process):
+            if handle._cancelled:
+                continue
+            process = handle.process
+            if process is not None and not (process.alive and self._may_step(process)):
                 continue
             still += 1
             if still > _STANDSTILL:
                 raise RuntimeError(f"time stands still at {self._now}: {still} callbacks in a row, last {handle!r}")
-            self._step(handle)
+            self.handles_run += 1
+            try:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[arg-type]
+            except BaseException as problem:
+                self._judge(handle, problem)
 
-    def _may_run(self, process: Process | None) -> bool:
-        if process is None:
-            return True
-        if not process.alive:
-            return False
+    def _may_step(self, process: Process) -> bool:
+        """Count a step; False if the process is to die instead of taking it."""
         process.steps += 1
-        if process.steps == process.crash_at_step:
-            self.crash(process)
-            return False
-        return True
+        if process.steps != process.crash_at_step:
+            return True
+        self.crash(process)
+        return False
 
-    def _step(self, handle: VirtualHandle) -> None:
-        self.handles_run += 1
-        callback = handle._callback
-        assert callback is not None
-        try:
-            handle._context.run(callback, *handle._args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as problem:
-            if handle.process is None or handle.process.alive:
-                self.problems.append(f"{callback!r} raised {problem!r}")
-                if handle.process is None:
-                    raise
+    def _judge(self, handle: VirtualHandle, problem: BaseException) -> None:
+        """A callback failed: the world's own fault ends the run, that of a living process is kept."""
+        if handle.process is None or isinstance(problem, (SystemExit, KeyboardInterrupt)):
+            raise problem
+        if handle.process.alive:
+            self.problems.append(f"{handle!r} raised {problem!r}")
 
     def _advance(self) -> None:
         timers = self._timers

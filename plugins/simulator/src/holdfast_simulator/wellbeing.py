@@ -32,7 +32,7 @@ class Wellbeing:
     def _sample(self) -> None:
         now = self._world.time.now()
         self._look(now)
-        self._world.time.call_at(now + 0.5, self._sample)
+        self._world.time.call_at(now + 1.0, self._sample)
 
     def _look(self, now: float) -> None:
         for uuid, host in self._world.hosts.items():

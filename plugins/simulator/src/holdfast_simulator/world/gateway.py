@@ -30,6 +30,7 @@ class Gateway:
         self.world = world
         self.server = server
         self._owner = owner
+        self._reads = 0
 
     @property
     def alive(self) -> bool:
@@ -91,7 +92,23 @@ class Gateway:
         return self.ask(COORDINATOR, COORDINATOR, deadline, _answering(function), *args)
 
     def ask_database(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
-        """Ask the database."""
+        """Ask the database to change something: it may have, although no answer comes back."""
+        return self.ask(DATABASE, DATABASE, deadline, _answering(function), *args)
+
+    def read_database(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Ask the database to read something.
+
+        Over a healthy path only every fourth read waits, for the time of four: others still write between the reads of
+        one call, at a quarter of the cost.
+        """
+        network = self.world.network
+        there, back = network.path(DATABASE, self.server, DATABASE), network.path(DATABASE, DATABASE, self.server)
+        if there.faultless and back.faultless and self._owner.alive:
+            self._reads += 1
+            if self._reads % 4 == 0:
+                self.world.time.sleep(4 * (there.delay + back.delay))
+            if there.up and back.up and self._owner.alive:
+                return function(*args)
         return self.ask(DATABASE, DATABASE, deadline, _answering(function), *args)
 
 
