@@ -59,9 +59,9 @@ class Restarts:
     # --- planning ----------------------------------------------------------------------------------------------
 
     async def _plan_due(self) -> None:
-        now = Moment(self._desk.clock.wall() + 0.001)
-        query = Query(equal={"step": WorkStep.SCHEDULED}, below={"time_to_try": now}, order=("id",))
-        due = [work for work in await self._desk.memory.select(Work, query) if self._is_mine(work)]
+        query = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
+        scheduled = await self._desk.memory.select(Work, query)
+        due = [work for work in scheduled if self._is_mine(work) and self._is_due(work)]
         if not due:
             return
         ids = sorted({work.instance_id for work in due})
@@ -78,6 +78,11 @@ class Restarts:
                 ready.append((work, vm))
         if ready:
             await self._place(ready)
+
+    def _is_due(self, work: Work) -> bool:
+        """Whether its moment has come. One that lies further off than any wait was written by a clock that is wrong."""
+        ahead = work.time_to_try - self._desk.clock.wall()
+        return ahead <= 0.001 or ahead > 10 * self._desk.inventory.settings.number("restart.retry.interval")
 
     def _is_mine(self, work: Work) -> bool:
         host = self._desk.inventory.hosts.get(work.host_id)
