@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# One process builds the wheels, once.
+pytestmark = pytest.mark.xdist_group("wheels")
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "contrib" / "plugin-template"
 
