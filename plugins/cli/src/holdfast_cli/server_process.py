@@ -18,7 +18,7 @@ from holdfast_cli.client import ApiError, ApiUnreachable, Client
 
 ADDRESS = "127.0.0.1"
 LOG_NAME = "server.log"
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _LOOK = 0.05
 _LAST_LINES = 15

@@ -1,0 +1,124 @@
+"""A server of its own with a small cloud of simulated hosts on it, and ways to look at both."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from holdfast_cli import demo_steps
+from holdfast_cli.client import Answer, Client, keys_by_login
+from holdfast_cli.demo_cloud import Cloud, build
+from holdfast_cli.demo_recovery import refuse_doubles
+from holdfast_cli.demo_steps import Scene
+from holdfast_cli.demo_teller import Teller
+from holdfast_cli.progress import ProgressLine
+from holdfast_cli.server_process import ServerProcess
+from holdfast_cli.simulated_truth import FILE_NAME, TrueRun, true_runs
+from holdfast_cli.waiting import Waiting
+
+T = TypeVar("T")
+
+PATIENCE = 90.0
+"""Seconds after which something that should have come true is a failure; generous, for busy machines."""
+
+
+class Site:
+    """As a context manager it only promises that the server is ended."""
+
+    def __init__(self, directory: Path, hosts: int = 3) -> None:
+        self.server = ServerProcess(directory, name=directory.name[:40])
+        self.cloud = Cloud()
+        self.client = Client("http://127.0.0.1:9/client/api")
+        self._hosts = hosts
+
+    def open(self) -> None:
+        """Server, keys, zone, pod, cluster, primary storage and hosts; the hosts are Up."""
+        self.server.start()
+        keys = keys_by_login(self.server.endpoint, "admin", self.server.password)
+        self.client = Client(self.server.endpoint, keys, timeout=60.0)
+        self.cloud = build(self.client, self._hosts, self.waiting, lambda _text: None)
+
+    def prepare(self) -> None:
+        """Steps 1 to 7 of the guide's scenario: three HA VMs run on the first host."""
+        scene = Scene(self.client, self.cloud, Teller(ProgressLine()), self.waiting)
+        demo_steps.prepare(scene)
+
+    @property
+    def waiting(self) -> Waiting:
+        """Waits without a sound."""
+        return Waiting(ProgressLine(), lambda: None)
+
+    @property
+    def victim(self) -> str:
+        """UUID of the host that the VMs start on."""
+        return self.cloud.hosts[self.cloud.victim]
+
+    def until(self, what: str, look: Callable[[], T | None], seconds: float = PATIENCE, pause: float = 0.02) -> T:
+        """What `look` returns once that is true."""
+        return self.waiting.until(what, seconds, look, pause)
+
+    # --- what is so ----------------------------------------------------------------------------------------------
+
+    def host(self, uuid: str = "") -> Answer:
+        """A host as listHosts shows it; the victim unless another is named."""
+        return self.client.items("listHosts", id=uuid or self.victim)[0]
+
+    def state(self, uuid: str = "") -> str:
+        """Its HA state."""
+        return str(self.host(uuid)["hostha"]["hastate"])
+
+    def vms(self) -> list[Answer]:
+        """All VMs."""
+        return self.client.items("listVirtualMachines", zoneid=self.cloud.zone)
+
+    def truth(self) -> dict[str, list[TrueRun]]:
+        """Every run that can write, by the simulated world's own memory; a VM with two of them fails the test."""
+        runs = true_runs(self.server.data_dir)
+        refuse_doubles(runs)
+        return runs
+
+    def started_elsewhere(self) -> int:
+        """How many VMs truly have a run on another host than the victim."""
+        return sum(any(run.host != self.cloud.victim for run in runs) for runs in self.truth().values())
+
+    def run_elsewhere_once(self) -> bool:
+        """Whether every VM runs exactly once, elsewhere, and API and world agree where."""
+        true, vms = self.truth(), self.vms()
+        return len(vms) == len(self.cloud.vms) > 0 and all(
+            vm["state"] == "Running"
+            and vm.get("hostname") != self.cloud.victim
+            and [run.host for run in true.get(vm["id"], [])] == [vm.get("hostname")]
+            for vm in vms
+        )
+
+    # --- what is done --------------------------------------------------------------------------------------------
+
+    def order_off(self) -> None:
+        """Step 8: power off the first host. Returns as soon as the order is accepted."""
+        self.client.call("issueOutOfBandManagementPowerAction", hostid=self.victim, action="OFF")
+
+    def strike(self, what: str, host: str = "") -> None:
+        """Strike a fault into the simulated world; the victim unless another host is named."""
+        path = self.server.data_dir / FILE_NAME
+        with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as memory:
+            memory.execute("INSERT INTO intervention (host, what) VALUES (?, ?)", (host or self.cloud.victim, what))
+
+    def kill_and_restart(self) -> None:
+        """`kill -9`, then a new server on the same data."""
+        self.server.kill()
+        self.server.start()
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, where the passing of time is what is tested."""
+        time.sleep(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.stop()
