@@ -72,7 +72,7 @@ def list_virtual_machines(call: Call) -> Listing:
     among |= _elsewhere(call)
     if call.has("domainid") and call.text("domainid") != ROOT_UUID:
         return Listing((), 0)
-    search = ("name", "display_name", "instance_name")
+    search = ("name", "display_name")
     return select_page(call, Vm, equal={"removed": None, **equal}, among=among, search=search, order=("name",))
 
 
