@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast.errors import ConfigurationError, Refused
+from holdfast.errors import ConfigurationError, Refused, Unreachable
 from holdfast.model import GuestState, PermitGrant, PowerAction, PowerState, Proof, ProofKind, Secret
 from holdfast.model.views import Beat, BmcView, HostView, PoolView, VmReport, VmSpec
 from holdfast_simulator.heartbeat import SimulatorHeartbeat
@@ -63,6 +63,14 @@ def test_all_drivers_of_one_path_share_one_world(settings: dict[str, Path]) -> N
     assert hypervisor.gateway.world is oobm.gateway.world is heartbeat.gateway.world
     other = SimulatorOobm({"path": settings["path"].with_name("other.db")})
     assert other.gateway.world is not oobm.gateway.world
+
+
+def test_a_bmc_without_its_host_is_unreachable(settings: dict[str, Path]) -> None:
+    """And makes no host up that would stand in the way of the real one."""
+    with pytest.raises(Unreachable, match="attached first"):
+        SimulatorOobm(settings).power_state(BMC, 5.0)
+    SimulatorHypervisor(settings).attach(HOST, Ear())
+    assert SimulatorOobm(settings).power_state(BMC, 5.0) is PowerState.ON
 
 
 def test_runs_and_refusals_survive_the_end_of_the_process(settings: dict[str, Path]) -> None:

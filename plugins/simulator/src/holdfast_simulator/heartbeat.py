@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdfast.errors import HoldfastError, Unreachable
+from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.markers import hookimpl
 from holdfast.model.views import HeartbeatReading, PoolView
 
@@ -13,7 +14,7 @@ from holdfast_simulator.world.host import SimHost
 from holdfast_simulator.world.storage import Pool
 
 
-class SimulatorHeartbeat(Seat):
+class SimulatorHeartbeat(Seat, HeartbeatDriver):
     """Asks a host's agent to prepare, write or read. Once prepared, a host beats by itself as long as it can write."""
 
     runs_on = "server"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from holdfast.hooks.hypervisor import HostListener
+from holdfast.hooks.hypervisor import HostListener, Hypervisor
 from holdfast.hooks.markers import hookimpl
 from holdfast.model import PermitGrant
 from holdfast.model.views import HostView, VmReport, VmSpec
@@ -15,7 +15,7 @@ from holdfast_simulator.world.gateway import Gateway
 from holdfast_simulator.world.host import SimHost
 
 
-class SimulatorHypervisor(Seat):
+class SimulatorHypervisor(Seat, Hypervisor):
     """Talks to the simulated hosts' agents. A host added by URL http://sim/<name> comes into being on first use."""
 
     runs_on = "server"

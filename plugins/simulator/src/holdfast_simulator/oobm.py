@@ -5,6 +5,7 @@ from typing import Any
 
 from holdfast.errors import Unreachable, Unsupported
 from holdfast.hooks.markers import hookimpl
+from holdfast.hooks.oobm import OobmDriver
 from holdfast.model import PowerAction, PowerState, Secret
 from holdfast.model.views import BmcView
 
@@ -13,7 +14,7 @@ from holdfast_simulator.world.bmc import Bmc
 from holdfast_simulator.world.gateway import Gateway
 
 
-class SimulatorOobm(Seat):
+class SimulatorOobm(Seat, OobmDriver):
     """Switches a simulated host's chassis through the BMC of the fence level. Address and port are not looked at."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, gateway: Gateway | None = None) -> None:
@@ -46,5 +47,8 @@ class SimulatorOobm(Seat):
     def _device(self, bmc: BmcView) -> Bmc:
         if not self.gateway.alive:
             raise Unreachable(f"{self.gateway.server} is dead")
-        with self.gateway.world.lock:
-            return self.gateway.world.host(bmc.host_uuid).bmc(str(bmc.level))
+        world = self.gateway.world
+        with world.lock:
+            if not world.knows(bmc.host_uuid):
+                raise Unreachable(f"no simulated host is known as {bmc.host_uuid} yet: it has to be attached first")
+            return world.host(bmc.host_uuid).bmc(str(bmc.level))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.hooks.markers import hookimpl
-from holdfast.hooks.provider import ActionOutcome, Eligibility, Probes, Surroundings
+from holdfast.hooks.provider import ActionOutcome, Eligibility, HaProvider, Probes, Surroundings
 from holdfast.model import MAINTENANCE_STATES, Evidence, Kind, Opinion, PowerAction
 from holdfast.model.views import HostView
 
@@ -28,7 +28,7 @@ SCRIPTED_DEFAULTS: Mapping[str, str] = {
 }
 
 
-class SimulatorHAProvider:
+class SimulatorHAProvider(HaProvider):
     """Watches simulated hosts through the manager's probes.
 
     A host whose details hold `simulator.ha.health` (or `activity`, `recover`, `fence`; "true" or "false") is scripted:

@@ -89,6 +89,10 @@ class World:
         host.uuid = uuid
         self._by_uuid[uuid] = host
 
+    def knows(self, key: str) -> bool:
+        """Whether there is a host of that uuid or name already."""
+        return key in self._by_uuid or key in self.hosts
+
     def host(self, key: str) -> SimHost:
         """A host by uuid or name; `NotFound` names it. A growing world makes it."""
         found = self._by_uuid.get(key) or self.hosts.get(key)
