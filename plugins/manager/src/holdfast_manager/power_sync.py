@@ -22,13 +22,13 @@ _DAY = 86400.0
 
 
 class PowerSync:
-    """Reads each owned host's power once per interval, evenly spread."""
+    """Reads each owned host's power once per interval, evenly spread, as many at once as the pool has places."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._due: list[tuple[float, int]] = []
         self._known: set[int] = set()
-        self._underway: set[int] = set()
+        self._workers = 0
         self._alerted: dict[int, float] = {}
 
     async def run(self) -> None:
@@ -37,16 +37,11 @@ class PowerSync:
             now = self._desk.clock.monotonic()
             interval = self._interval()
             self._enlist(now, interval)
-            while self._due and self._due[0][0] <= now:
-                _, host_id = heapq.heappop(self._due)
-                self._known.discard(host_id)
-                host = self._desk.inventory.hosts.get(host_id)
-                if host is None or not self._desk.membership.owns(host.uuid):
-                    continue
-                self._known.add(host_id)
-                heapq.heappush(self._due, (now + interval, host_id))
-                if host_id not in self._underway:
-                    self._begin(host)
+            most = self._desk.pool("oobm").limit
+            waiting = sum(1 for due, _ in self._due[:most] if due <= now)
+            for _ in range(min(waiting, most - self._workers)):
+                self._workers += 1
+                self._desk.spawn(self._work())
             await asyncio.sleep(min(interval / 10, 1.0))
 
     async def read_now(self, host_id: int) -> None:
@@ -59,32 +54,44 @@ class PowerSync:
         return self._desk.inventory.settings.number("outofbandmanagement.background.task.execution.interval")
 
     def _enlist(self, now: float, interval: float) -> None:
+        """Hosts that are new here get their turn soon, but not all at once: after a start all of them are new."""
+        new = []
         for host_id in self._desk.inventory.oobm:
             host = self._desk.inventory.hosts.get(host_id)
             if host_id not in self._known and host is not None and self._desk.membership.owns(host.uuid):
-                self._known.add(host_id)
-                heapq.heappush(self._due, (now + interval * self._desk.runtime.random() * 0.1, host_id))
+                new.append(host_id)
+        spread = interval * min(1.0, 0.1 + len(new) / 1000)
+        for host_id in new:
+            self._known.add(host_id)
+            heapq.heappush(self._due, (now + spread * self._desk.runtime.random(), host_id))
 
-    def _begin(self, host: Host) -> None:
-        row = self._desk.inventory.oobm.get(host.id)
-        if row is None:
-            return
-        if self._desk.inventory.oobm_problem(host):
-            if row.power_state != PowerState.DISABLED:
-                self._desk.spawn(self._store(host, row, PowerState.DISABLED, "", ()))
-            return
-        self._underway.add(host.id)
-        self._desk.spawn(self._read(host, row))
+    async def _work(self) -> None:
+        """Read one host after the other as long as any is due."""
+        try:
+            while self._due and self._due[0][0] <= self._desk.clock.monotonic():
+                due, host_id = heapq.heappop(self._due)
+                await self._one(host_id)
+                again = max(due + self._interval(), self._desk.clock.monotonic())
+                if host_id in self._known:
+                    heapq.heappush(self._due, (again, host_id))
+        finally:
+            self._workers -= 1
+
+    async def _one(self, host_id: int) -> None:
+        host, row = self._desk.inventory.hosts.get(host_id), self._desk.inventory.oobm.get(host_id)
+        if host is None or row is None or not self._desk.membership.owns(host.uuid):
+            self._known.discard(host_id)
+        elif not self._desk.inventory.oobm_problem(host):
+            await self._read(host, row)
+        elif row.power_state != PowerState.DISABLED:
+            await self._store(host, row, PowerState.DISABLED, "", ())
 
     async def _read(self, host: Host, row: Oobm) -> None:
-        try:
-            bmc = self._desk.inventory.bmc_view(host)
-            if bmc is not None:
-                state, problem, changes = await self._look(host, bmc)
-                if state != row.power_state or problem != row.problem:
-                    await self._store(host, row, state, problem, changes)
-        finally:
-            self._underway.discard(host.id)
+        bmc = self._desk.inventory.bmc_view(host)
+        if bmc is not None:
+            state, problem, changes = await self._look(host, bmc)
+            if state != row.power_state or problem != row.problem:
+                await self._store(host, row, state, problem, changes)
 
     async def _look(self, host: Host, bmc: BmcView) -> tuple[PowerState, str, tuple[Change, ...]]:
         seconds = self._desk.inventory.settings.number("kvm.ha.power.check.timeout", cluster=host.cluster_id)

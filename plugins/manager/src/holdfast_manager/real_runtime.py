@@ -1,12 +1,13 @@
 """Time, threads and chance of the real world."""
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from holdfast.errors import DeadlineExceeded
 from holdfast.runtime import CallPool, Clock
@@ -42,18 +43,42 @@ class ThreadCallPool:
 
     async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a thread; `DeadlineExceeded` when `deadline` seconds have passed without a result."""
-        running = self._threads.submit(function, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def run() -> None:
+            if answer.done():
+                return
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as problem:
+                tell(answer.set_exception, problem)
+            else:
+                tell(answer.set_result, result)
+
+        def tell(settle: Callable[[Any], None], what: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+                loop.call_soon_threadsafe(_settle, answer, settle, what)
+
+        timer = loop.call_later(deadline, self._expire, answer, deadline)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(running), deadline)
-        except TimeoutError as late:
-            if running.done() and not running.cancelled() and running.exception() is late:
-                raise  # the call itself raised it
-            running.cancel()
-            raise DeadlineExceeded(f"no answer within {deadline:g} s ({self._name})") from None
+            self._threads.submit(run)
+            return await answer
+        finally:
+            timer.cancel()
+
+    def _expire(self, answer: "asyncio.Future[Any]", deadline: float) -> None:
+        if not answer.done():
+            answer.set_exception(DeadlineExceeded(f"no answer within {deadline:g} s ({self._name})"))
 
     def close(self) -> None:
         """Take no more calls; threads that hang are left behind."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _settle(answer: "asyncio.Future[Any]", settle: Callable[[Any], None], what: Any) -> None:
+    if not answer.done():  # else it came too late
+        settle(what)
 
 
 class RealRuntime:
