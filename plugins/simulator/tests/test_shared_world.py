@@ -124,6 +124,7 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_no_password_reaches_the_journal(settings: dict[str, Path]) -> None:
     """Only a digest of it."""
+    SimulatorHypervisor(settings).attach(HOST, Ear())
     SimulatorOobm(settings).set_password(BMC, "very-secret-word", 5.0)
     forget_shared_worlds()
     assert b"very-secret-word" not in settings["path"].read_bytes()
