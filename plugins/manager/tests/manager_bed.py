@@ -331,11 +331,11 @@ class Bed:
         """No VM ever had two live runs, and every VM that is Running in the tables runs where they say."""
         assert self.double_runs == []
         for vm in self.vms():
+            opened = [permit for permit in self.permits(vm_id=vm.id) if permit.state != PermitState.ENDED]
+            assert len(opened) <= 1, opened
             if vm.state == VmState.RUNNING:
                 host = self.host(vm.host_id or 0)
-                assert self.world.live_runs(vm.uuid) == [(host.uuid, vm.run_epoch)], vm
-            open_permits = [p for p in self.permits(vm_id=vm.id) if p.state != PermitState.ENDED]
-            assert len(open_permits) <= 1, open_permits
+                assert self.world.live_runs(vm.uuid) == [(host.uuid, opened[0].run_epoch)], self.show()
 
     def show(self) -> str:
         """The state of everything, for a failing test."""

@@ -113,7 +113,7 @@ def test_a_start_whose_answer_is_lost_is_taken_as_it_is(make_bed: Callable[..., 
 
 
 def test_no_room_is_waited_out_visibly(make_bed: Callable[..., Bed]) -> None:
-    """Nobody has room: the VM waits with a reason and an alert, no start is counted, and it starts once room appears."""
+    """Nobody has room: the VM waits with a reason and an alert, no start is counted; it starts once room appears."""
     bed = make_bed(hosts=2, settings={"restart.retry.interval": "2"})
     vm = bed.add_vm("vm1", 1, ram=100_000)
     other = bed.add_vm("other", 2, ram=100_000, ha_enabled=False)

@@ -1,6 +1,7 @@
 """The database breaks around every write, or is away in every phase: nothing is done blindly, and later all goes on."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 from holdfast.errors import OutcomeUnknown, StoreUnavailable
@@ -48,14 +49,14 @@ class _Breaker:
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_each_write_of_a_recovery_may_break_off(side: str) -> None:
-    """The connection breaks before or after one commit, for each commit of the recovery: the VMs run once, elsewhere."""
+    """The connection breaks before or after one commit, for each of the recovery: the VMs run once, elsewhere."""
     for number in range(1, _writes_of_a_recovery() + 1):
         bed = Bed()
         try:
             bed.add_vms(2)
             _Breaker(bed, number, side)
             bed.machine("h1").hang()
-            bed.run_until(lambda: bed.runs_elsewhere(1), 40, step=0.5)
+            bed.run_until(partial(bed.runs_elsewhere, 1), 40, step=0.5)
             bed.run(1)
             bed.check_once()
             assert bed.state(1) == HAState.FENCED

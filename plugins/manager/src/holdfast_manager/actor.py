@@ -289,11 +289,17 @@ class HostActor:
         )  # fmt: skip
         self.stored_state = after.state
 
-    async def remember(self, *more: Change) -> None:
-        """Store the present record and `keep`, with further changes, in one batch. Raises what the store raises."""
+    async def remember(self, *more: Change, token: int | None = None) -> bool:
+        """Store the present record and `keep`, with further changes, in one batch. Raises what the store raises.
+
+        False, and nothing is stored, if the host is given up or has moved on from the generation of `token`.
+        """
         async with self._writing:
+            if self.gone or token not in (None, self._record.token):
+                return False
             await self.desk.memory.commit([*self._state_change(self._record), *more])
             self._stored(self._record)
+            return True
 
     async def _flush_light(self) -> None:
         """Store the Suspect-Checking flips that piled up. Losing them loses no safety, only lines of the story."""

@@ -1,6 +1,7 @@
 """Agents that come and go, and what they say of their VMs."""
 
 import logging
+
 from holdfast.errors import HoldfastError
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
 from holdfast.model import HAState, Host, HostStatus, Permit, PermitState, Vm
@@ -88,8 +89,8 @@ class Connections:
             log.info("what host %s says of VM %s has to wait: %s", actor.host.name, report.vm_uuid, problem)
             self._comparison.want(uuid)
             return
-        if permits and permits[0].state == PermitState.RUNNING:
-            if await self._comparison.end(actor, vms[0], permits[0], report):
-                return
-        if permits and permits[0].state != PermitState.ENDED:
+        if not permits or permits[0].state == PermitState.ENDED:
+            return
+        running = permits[0].state == PermitState.RUNNING
+        if not running or not await self._comparison.end(actor, vms[0], permits[0], report):
             self._comparison.want(uuid)

@@ -247,7 +247,8 @@ class Effects:
                     Permit, Query(equal={"host_id": actor.host.id}, unequal={"state": PermitState.ENDED})
                 )
                 actor.keep["roster"] = sorted([permit.vm_id, permit.run_epoch] for permit in live)
-                await actor.remember(*await self._quarantine_again(actor))
+                if not await actor.remember(*await self._quarantine_again(actor), token=token):
+                    return
             except (Conflict, OutcomeUnknown) as problem:
                 log.warning("host %s: the roster was not stored: %s", actor.host.name, problem)
                 await self._hosts.reread(actor)

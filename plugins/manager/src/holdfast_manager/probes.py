@@ -20,6 +20,8 @@ from holdfast_manager.inventory import Inventory
 
 log = logging.getLogger("holdfast.manager.probes")
 
+_WITNESSES = 4
+_TOO_SHORT = 0.05
 _OPINIONS = {PowerState.OFF: Opinion.DEAD, PowerState.ON: Opinion.ALIVE}
 
 
@@ -102,25 +104,39 @@ class HostProbes:
             text = f"no healthy neighbour can look at pool {pool.name}"
             return self._evidence(Kind.HEARTBEAT, Opinion.UNKNOWN, "neighbours", text, pool=pool.name)
         problems = []
-        for neighbour in self._neighbours[:2]:
-            source = f"{neighbour.name} on {pool.name}"
-            try:
-                driver: HeartbeatDriver = self._driver("heartbeat", pool.heartbeat)
-                reading = driver.read(pool, self._host.uuid, neighbour.uuid, self._limits.heartbeat_timeout)
-            except NotFound:
-                problems.append(f"{source}: no heartbeat was ever written")
-                continue
-            except Exception as problem:
-                problems.append(f"{source}: {_words(problem)}")
-                continue
-            stale = reading.unchanged_for > self._limits.stale_after and reading.unchanged_for >= 0
-            # A reader that has only just begun to look has not seen the beat stand still, merely not move yet.
-            opinion = Opinion.DEAD if stale and reading.ever_moved else Opinion.UNKNOWN if stale else Opinion.ALIVE
-            text = f"heartbeat on {pool.name} unchanged for {reading.unchanged_for:.1f} s, seen by {neighbour.name}"
-            return self._evidence(
-                Kind.HEARTBEAT, opinion, source, text, pool=pool.name, lasting=reading.unchanged_for, max_age=5.0
-            )
+        until = self._clock.monotonic() + self._limits.heartbeat_timeout
+        for neighbour in self._neighbours[:_WITNESSES]:
+            # Half of what is left for each: one that does not answer must not take the next one's time.
+            seconds = (until - self._clock.monotonic()) / 2
+            if seconds <= _TOO_SHORT:
+                break
+            found = self._ask_neighbour(pool, neighbour, seconds)
+            if isinstance(found, Evidence):
+                return found
+            problems.append(found)
         return self._evidence(Kind.HEARTBEAT, Opinion.UNKNOWN, "neighbours", "; ".join(problems), pool=pool.name)
+
+    def _ask_neighbour(self, pool: PoolView, neighbour: Host, seconds: float) -> Evidence | str:
+        """What one neighbour sees; in words, if that says nothing and another one has to be asked."""
+        source = f"{neighbour.name} on {pool.name}"
+        try:
+            driver: HeartbeatDriver = self._driver("heartbeat", pool.heartbeat)
+            reading = driver.read(pool, self._host.uuid, neighbour.uuid, seconds)
+        except NotFound:
+            return f"{source}: no heartbeat was ever written"
+        except Exception as problem:
+            return f"{source}: {_words(problem)}"
+        if not reading.unchanged_for >= 0:
+            return f"{source}: nonsense, unchanged for {reading.unchanged_for} s"
+        text = f"heartbeat on {pool.name} unchanged for {reading.unchanged_for:.1f} s, seen by {neighbour.name}"
+        stale = reading.unchanged_for > self._limits.stale_after
+        if stale and not reading.ever_moved:
+            # It has only just begun to look: it has not seen the beat stand still, merely not move yet.
+            return f"{text}, which has not seen it move yet"
+        opinion = Opinion.DEAD if stale else Opinion.ALIVE
+        return self._evidence(
+            Kind.HEARTBEAT, opinion, source, text, pool=pool.name, lasting=reading.unchanged_for, max_age=5.0
+        )
 
     def switch_power(self, action: PowerAction) -> ActionOutcome:
         """Send a power action to the BMC."""

@@ -157,11 +157,11 @@ class Runs:
         await self._desk.pool("agent").call(seconds, driver.stop_vm, view, vm.uuid, run_epoch, graceful, seconds)
         return Proof(ProofKind.AGENT_REPORT, vm.uuid, self._desk.clock.monotonic(), (), run_epoch)
 
-    async def is_running(self, vm: Vm, host: Host, run_epoch: int) -> bool:
+    async def is_running(self, vm: Vm, host: Host, run_epoch: int, paused_too: bool = True) -> bool:
         """Whether the host says that this very run is there."""
         view, driver = self._desk.inventory.host_view(host), self._desk.hypervisor(host)
         seen = await self._desk.pool("agent").call(5.0, driver.list_vms, view, 5.0)
-        alive = (GuestState.RUNNING, GuestState.PAUSED)
+        alive = (GuestState.RUNNING, GuestState.PAUSED) if paused_too else (GuestState.RUNNING,)
         return any(r.vm_uuid == vm.uuid and r.run_epoch == run_epoch and r.state in alive for r in seen)
 
     # --- writing down what came of it ---------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from holdfast.engine.incident import Declared
 from holdfast.errors import InvalidRequest
 from holdfast.model import Evidence, HAState, Kind, Opinion, User
 
-from holdfast_manager.jobs.job import Handler, Job
+from holdfast_manager.jobs.job import Handler, Job, JobFailed
 
-_REFUSED = frozenset({HAState.AVAILABLE, HAState.DISABLED, HAState.FENCED, None})
+_REFUSED = frozenset({HAState.AVAILABLE, HAState.DISABLED, None})
+_PATIENCE = 30.0
 
 
 async def _declare(job: Job) -> dict[str, Any]:
@@ -21,6 +22,8 @@ async def _declare(job: Job) -> dict[str, Any]:
     limit = job.desk.silent_after()
     if job.desk.links.heard_within(host.uuid, limit):
         raise InvalidRequest(f"host {host.name} is alive: its agent was heard within the last {limit:g} s")
+    if actor.record.state is HAState.FENCED:
+        return {"object": "host", "id": host.id}  # proven dead already, perhaps by this very job before a crash
     if actor.record.state in _REFUSED:
         raise InvalidRequest(
             f"host {host.name} is {actor.record.state or 'new'}, not in doubt: only a host that host HA watches and "
@@ -31,7 +34,9 @@ async def _declare(job: Job) -> dict[str, Any]:
     now = job.desk.clock.monotonic()
     text = f"{who} declares host {host.name} dead"
     actor.tell(Declared(Evidence(Kind.ADMIN, host.uuid, Opinion.DEAD, who, now, text, max_age=3600.0)))
-    await job.manager.hosts.reaches(host.uuid, frozenset({HAState.FENCED}), 30.0)
+    if not await job.manager.hosts.reaches(host.uuid, frozenset({HAState.FENCED}), _PATIENCE):
+        text = f"host {host.name} was declared dead, but is not Fenced after {_PATIENCE:g} s: see explainHostHA"
+        raise JobFailed(530, text)
     return {"object": "host", "id": host.id}
 
 

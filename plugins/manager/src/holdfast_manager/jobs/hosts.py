@@ -7,7 +7,7 @@ from holdfast.hooks.store import Change, OwnedBy, Query, Update
 from holdfast.model import MAINTENANCE_STATES, HAState, Host, Permit, PermitState, ResourceState, Vm
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
-from holdfast_manager.jobs.vms import migrate_away
+from holdfast_manager.jobs.moves import migrate_away
 
 
 def _shown(host: Host) -> dict[str, Any]:
@@ -36,6 +36,8 @@ async def _prepare(job: Job) -> dict[str, Any]:
             await migrate_away(job, vm, host)
         except HoldfastError as problem:
             problems.append(f"VM {vm.name}: {problem}")
+    if not problems:
+        problems = [f"VM {vm.name} is {vm.state} there" for vm in await _vms_on(job, host)]
     if problems:
         await _set_state(job, host, ResourceState.ERROR_IN_MAINTENANCE)
         raise JobFailed(530, f"host {host.name} could not be emptied: {'; '.join(problems)}"[:1000])

@@ -7,12 +7,14 @@ from typing import Any
 from holdfast.errors import AuthenticationFailed, Conflict, HoldfastError, InvalidRequest, Refused
 from holdfast.hooks.oobm import OobmDriver
 from holdfast.hooks.store import Insert, OwnedBy, Query, Update
-from holdfast.model import Event, Host, Oobm, PowerAction, PowerState
+from holdfast.model import AsyncJob, Event, Host, Oobm, PowerAction, PowerState
 from holdfast.model.views import BmcView
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
+from holdfast_manager.journal import as_json, from_json
 
 _ORDERED = {PowerAction.ON: "On", PowerAction.OFF: "Off", PowerAction.SOFT: "Off"}
+_NOT_TWICE = frozenset({PowerAction.RESET, PowerAction.CYCLE, PowerAction.SOFT})
 _READ_BACK = {PowerAction.ON: PowerState.ON, PowerAction.OFF: PowerState.OFF}
 
 
@@ -37,7 +39,10 @@ async def _power_action(job: Job) -> dict[str, Any]:
     setting = "outofbandmanagement.action.timeout"
     seconds = float(job.info.get("timeout") or job.desk.inventory.settings.number(setting, cluster=host.cluster_id))
     description = "the power state was read"
-    if action is not PowerAction.STATUS:
+    if action in _NOT_TWICE and from_json(job.row.step).get("ordered") == action:
+        # Sent, or about to be, when the server that had this job died: a second reset could hit a host that boots.
+        description = "ordered before the management server was restarted; not sent again"
+    elif action is not PowerAction.STATUS:
         await _note_order(job, host, row, action)
         description = await _call(job, host, action, seconds, driver.power_action, bmc, action)
     state = await _read_back(job, host, driver, bmc, _READ_BACK.get(action), seconds)
@@ -63,7 +68,12 @@ async def _note_order(job: Job, host: Host, row: Oobm, action: PowerAction) -> N
     assert isinstance(event.row, Event)
     started = replace(event.row, state="Started", account_id=job.row.account_id)
     await job.desk.memory.commit(
-        [OwnedBy(host.id, epoch), Update(Oobm, row.id, {"ordered_state": ordered}), Insert(started)]
+        [
+            OwnedBy(host.id, epoch),
+            Update(Oobm, row.id, {"ordered_state": ordered}),
+            Update(AsyncJob, job.row.id, {"step": as_json({"ordered": action})}),
+            Insert(started),
+        ]
     )
 
 

@@ -10,11 +10,19 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, StoreUnavailable
+from holdfast.errors import (
+    Conflict,
+    HoldfastError,
+    InvalidRequest,
+    NoCapacity,
+    OutcomeUnknown,
+    StaleOwner,
+    StoreUnavailable,
+)
 from holdfast.hooks.store import Query, Update
 from holdfast.model import AsyncJob, Event, JobStatus
 
-from holdfast_manager.jobs import fencing, hosts, power, switches, vms
+from holdfast_manager.jobs import fencing, hosts, moves, power, switches, vms
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.journal import as_json
 
@@ -26,6 +34,7 @@ log = logging.getLogger("holdfast.manager.jobs")
 HANDLERS: dict[str, Handler] = {
     **hosts.HANDLERS,
     **vms.HANDLERS,
+    **moves.HANDLERS,
     **power.HANDLERS,
     **switches.HANDLERS,
     **fencing.HANDLERS,
@@ -34,6 +43,8 @@ HANDLERS: dict[str, Handler] = {
 
 _LOOK_SECONDS = 1.0
 _MOST_AT_ONCE = 64
+_TRIES = 5
+_RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +112,9 @@ class JobRunner:
                 await self._store(row, ended)
         except Conflict:
             log.info("job %s was taken by another server", row.uuid)
-        except StoreUnavailable as problem:
+        except (StoreUnavailable, OutcomeUnknown) as problem:
             log.warning("job %s (%s) waits for the store: %s", row.uuid, row.job_cmd, problem)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)  # then it is begun again: handlers read how far things are
         except HoldfastError as problem:
             log.warning("job %s (%s): its end was not stored: %s", row.uuid, row.job_cmd, problem)
         finally:
@@ -117,8 +128,8 @@ class JobRunner:
             text = f"no management server knows how to carry out {row.job_cmd}"
             return _Ended(JobStatus.FAILURE, 530, {"errorcode": 530, "errortext": text})
         try:
-            result = await handler(Job(self._manager, row, json.loads(row.job_cmd_info)))
-        except StoreUnavailable:
+            result = await self._try(handler, row)
+        except (StoreUnavailable, OutcomeUnknown):
             raise
         except HoldfastError as problem:
             code = _code(problem)
@@ -128,6 +139,22 @@ class JobRunner:
             text = f"{row.job_cmd} failed unexpectedly; the log of server {self._desk.name} has job {row.uuid}"
             return _Ended(JobStatus.FAILURE, 530, {"errorcode": 530, "errortext": text})
         return None if result is None else _Ended(JobStatus.SUCCESS, 0, result)
+
+    async def _try(self, handler: Handler, row: AsyncJob) -> dict[str, Any] | None:
+        """Begin again, a few times, when somebody else was first; leave the job to the new owner of its host."""
+        for attempt in range(1, _TRIES + 1):
+            now = await self._desk.memory.get(AsyncJob, row.id) or row
+            try:
+                return await handler(Job(self._manager, now, json.loads(now.job_cmd_info)))
+            except StaleOwner as problem:
+                log.info("job %s (%s) is left to another server: %s", row.uuid, row.job_cmd, problem)
+                return None
+            except Conflict as problem:
+                if attempt == _TRIES:
+                    raise
+                log.info("job %s (%s) is begun again: %s", row.uuid, row.job_cmd, problem)
+                await asyncio.sleep(_RETRY_SECONDS * attempt)
+        raise AssertionError("the last try returns or raises")
 
     async def _store(self, row: AsyncJob, ended: _Ended) -> None:
         now = self._desk.journal.now()

@@ -3,17 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, Unsupported
-from holdfast.hooks.store import OwnedBy, Query, Update
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity
+from holdfast.hooks.store import Query, Update
 from holdfast.model import (
     AsyncJob,
     Host,
-    Json,
     Permit,
-    PermitGrant,
     PermitState,
-    Proof,
-    ProofKind,
     Vm,
     VmState,
     Work,
@@ -205,6 +201,9 @@ async def _cancel_restarts(job: Job, vm: Vm) -> None:
 
 
 async def _destroy(job: Job) -> dict[str, Any] | None:
+    stored = await job.desk.memory.get(Vm, int(job.info["id"]))
+    if stored is not None and stored.removed is not None:
+        return _shown(stored)  # done already, by this very job before a crash
     vm = await job.vm()
     if not await stop_vm(job, vm, graceful=False):
         return None
@@ -231,148 +230,10 @@ async def _reboot(job: Job) -> dict[str, Any] | None:
     return _shown(vm)
 
 
-# --- moving --------------------------------------------------------------------------------------------------------
-
-
-async def _migrate(job: Job) -> dict[str, Any] | None:
-    vm, permit = await job.manager.runs.newest((await job.vm("virtualmachineid")).id)
-    if permit is None or permit.state != PermitState.RUNNING or vm.state != VmState.RUNNING:
-        raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be migrated")
-    source = job.desk.inventory.hosts.get(permit.host_id)
-    if source is None or not job.desk.membership.owns(source.uuid):
-        raise JobFailed(530, f"VM {vm.name}: its host is not watched by this server now; try again")
-    wanted = job.desk.inventory.hosts.get(int(job.info["hostid"])) if job.info.get("hostid") else None
-    await _move(job, vm, permit, source, wanted)
-    return _shown(vm)
-
-
-async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
-    """Move one VM off a host that goes into maintenance; a hypervisor that cannot move it stops and starts it."""
-    vm, permit = await job.manager.runs.newest(vm.id)
-    if permit is None or permit.state != PermitState.RUNNING or permit.host_id != host.id:
-        return
-    await _move(job, vm, permit, host, None)
-
-
-async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | None) -> None:
-    placing = job.manager.placing
-    excluded = {source.uuid: "is where the VM runs now"}
-    request = placing.request(vm, "migrate", excluded, wanted.uuid if wanted else "", near=source)
-    plan = await placing.plan([request], await placing.rooms([vm.data_center_id]))
-    target = job.desk.inventory.hosts_by_uuid.get(plan.decisions[vm.uuid].host or "")
-    if target is None:
-        raise NoCapacity(f"no host can take VM {vm.name}: {plan.summary(vm.uuid)}")
-    moving, next_permit = await _permit_move(job, vm, permit, source, target)
-    seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
-    grant = PermitGrant(
-        vm.uuid,
-        next_permit.run_epoch,
-        target.uuid,
-        next_permit.owner_epoch,
-        Proof(ProofKind.AGENT_REPORT, vm.uuid, 0.0),
-    )
-    views = job.desk.inventory.host_view(source), job.desk.inventory.host_view(target)
-    try:
-        spec = await job.manager.runs.spec(vm)
-        await job.desk.pool("agent").call(seconds, job.desk.hypervisor(source).migrate_vm, *views, spec, grant, seconds)
-    except HoldfastError as problem:
-        await _move_failed(job, moving, permit, next_permit, source, target, problem)
-        raise JobFailed(530, f"VM {vm.name} was not moved to host {target.name}: {problem}") from problem
-    await _moved(job, moving, permit, next_permit, source, target)
-
-
-async def _permit_move(job: Job, vm: Vm, permit: Permit, source: Host, target: Host) -> tuple[Vm, Permit]:
-    """A migration hands one run over to the next: the only case in which two permits of a VM are open, both ends of
-    one hypervisor operation. HA starts nothing of this VM until both have been accounted for."""
-    from holdfast.hooks.store import Insert
-
-    fresh = await job.desk.memory.get(Host, target.id)
-    epoch = job.desk.epoch(source)
-    if fresh is None or not epoch:
-        raise Conflict("the host changed hands; try again")
-    journal, run = job.desk.journal, vm.run_epoch + 1
-    values = {
-        "run_epoch": run, "state": VmState.MIGRATING, "update_count": vm.update_count + 1,
-        "reason": f"moving to host {target.name}",
-    }  # fmt: skip
-    handed_over = host_report(source, f"handed over by live migration from host {source.name}", permit.run_epoch)
-    await job.desk.memory.commit(
-        [
-            OwnedBy(source.id, epoch),
-            Update(
-                Host, target.id, {"alloc_version": fresh.alloc_version + 1},
-                {"alloc_version": fresh.alloc_version, "resource_state": "Enabled"},
-            ),
-            Update(Vm, vm.id, values, {"run_epoch": vm.run_epoch, "update_count": vm.update_count}),
-            Insert(
-                Permit(
-                    vm_id=vm.id, run_epoch=run, host_id=target.id, owner_epoch=epoch, proof_kind=ProofKind.AGENT_REPORT,
-                    proof=Json(handed_over), created=journal.now(),
-                )
-            ),
-        ]
-    )  # fmt: skip
-    moving, found = await job.manager.runs.newest(vm.id)
-    assert found is not None
-    return moving, found
-
-
-async def _moved(job: Job, vm: Vm, old: Permit, new: Permit, source: Host, target: Host) -> None:
-    text = f"VM {vm.name} moved from host {source.name} to host {target.name}"
-    ended = {
-        "state": PermitState.ENDED, "ended": job.desk.journal.now(),
-        "ended_by": host_report(source, text, old.run_epoch),
-    }  # fmt: skip
-    event = job.desk.journal.event("VM.MIGRATE", text, resource=vm.uuid, of="VirtualMachine")
-    await job.desk.memory.commit(
-        [
-            OwnedBy(source.id, job.desk.epoch(source)),
-            Update(Permit, old.id, ended, {"state": PermitState.RUNNING}),
-            Update(Permit, new.id, {"state": PermitState.RUNNING}, {"state": PermitState.ISSUED}),
-            _vm_update(vm, {"state": VmState.RUNNING, "host_id": target.id, "cluster_id": target.cluster_id,
-                            "last_host_id": source.id, "reason": ""}),
-            event,
-        ]
-    )  # fmt: skip
-
-
-async def _move_failed(
-    job: Job, vm: Vm, old: Permit, new: Permit, source: Host, target: Host, problem: HoldfastError
-) -> None:
-    """Where is it? Only once the target has confirmed that it is not there does the VM count as running here again."""
-    runs = job.manager.runs
-    try:
-        if not (refused(problem) or isinstance(problem, Unsupported)):
-            if await runs.is_running(vm, target, new.run_epoch):
-                await _moved(job, vm, old, new, source, target)
-                return
-            driver, view = job.desk.hypervisor(target), job.desk.inventory.host_view(target)
-            await job.desk.pool("agent").call(30.0, driver.stop_vm, view, vm.uuid, new.run_epoch, False, 30.0)
-    except HoldfastError:
-        return  # still Migrating: reconciliation, or the fence of either host, settles it
-    text = f"not moved to host {target.name}: {problem}"
-    ended = {
-        "state": PermitState.ENDED, "ended": job.desk.journal.now(),
-        "ended_by": host_report(target, text, new.run_epoch),
-    }  # fmt: skip
-    await job.desk.memory.commit(
-        [
-            OwnedBy(source.id, job.desk.epoch(source)),
-            Update(Permit, new.id, ended, {"state": PermitState.ISSUED}),
-            _vm_update(vm, {"state": VmState.RUNNING, "reason": text[:1000]}),
-        ]
-    )
-
-
-def _vm_update(vm: Vm, values: dict[str, Any]) -> Update:
-    return Update(Vm, vm.id, {**values, "update_count": vm.update_count + 1}, {"update_count": vm.update_count})
-
-
 HANDLERS: dict[str, Handler] = {
     "deployVirtualMachine": _deploy,
     "startVirtualMachine": _start,
     "stopVirtualMachine": _stop,
     "destroyVirtualMachine": _destroy,
     "rebootVirtualMachine": _reboot,
-    "migrateVirtualMachine": _migrate,
 }
