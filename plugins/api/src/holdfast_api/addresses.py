@@ -1,5 +1,6 @@
 """Addresses, netmasks and URLs that callers send."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
@@ -7,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 from holdfast.errors import InvalidRequest
 
 _LONGEST_NAME = 255
+_HOST = re.compile(r"[\w.:-]+")
+_UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffd]")
 
 
 def check_address(name: str, text: str) -> str:
@@ -62,6 +65,9 @@ def read_url(name: str, text: str, schemes: tuple[str, ...]) -> Url:
     host = parts.netloc.rpartition("@")[2]
     host = host.rpartition(":")[0] if parts.port is not None else host.rstrip(":")
     host = host.strip("[]")
-    if not host or any(letter.isspace() for letter in text.strip()) or len(host) > _LONGEST_NAME:
+    if not _HOST.fullmatch(host) or len(host) > _LONGEST_NAME:
         raise InvalidRequest(f"parameter {name}: {shown!r} names no host")
-    return Url(scheme, host, port, unquote(parts.path))
+    path = unquote(parts.path)
+    if _UNFIT.search(path):
+        raise InvalidRequest(f"parameter {name}: {shown!r} has blanks or control characters in it")
+    return Url(scheme, host, port, path)

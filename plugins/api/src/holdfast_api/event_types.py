@@ -3,6 +3,7 @@
 EVENT_TYPES: frozenset[str] = frozenset(
     {
         "CLUSTER.CREATE",
+        "CLUSTER.DELETE",
         "CLUSTER.EDIT",
         "CONFIGURATION.VALUE.EDIT",
         "DATABASE.FAILBACK",
@@ -27,10 +28,14 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "MANAGEMENT.SERVER.DOWN",
         "MANAGEMENT.SERVER.UP",
         "NETWORK.CREATE",
+        "NETWORK.DELETE",
         "POD.CREATE",
+        "POD.DELETE",
         "REGISTER.USER.KEY",
         "SERVICE.OFFERING.CREATE",
+        "SERVICE.OFFERING.DELETE",
         "STORAGE.POOL.CREATE",
+        "STORAGE.POOL.DELETE",
         "TEMPLATE.CREATE",
         "USER.LOGIN",
         "USER.LOGOUT",
@@ -43,6 +48,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "VM.STOP",
         "VM.UPDATE",
         "ZONE.CREATE",
+        "ZONE.DELETE",
         "ZONE.EDIT",
     }
 )

@@ -95,7 +95,8 @@ def _identity(call: Call, hypervisor: str) -> _Identity:
     if machine:
         raise InvalidRequest(f"parameter url: {machine!r} after the address is not understood; write http://{url.host}")
     port = f":{url.port}" if url.port else ""
-    return _Identity(url.host, url.host, f"{url.scheme}://{url.host}{port}")
+    shown = f"[{url.host}]" if ":" in url.host else url.host
+    return _Identity(url.host, url.host, f"{url.scheme}://{shown}{port}")
 
 
 def _resource_state(call: Call) -> ResourceState:

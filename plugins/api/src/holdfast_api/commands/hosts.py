@@ -77,38 +77,55 @@ def list_hosts(call: Call) -> Listing:
         hypervisor_type="hypervisor",
         mgmt_server_id="managementserverid",
     )
-    ids = _picked(call)
+    picked = _Picked.of(call)
     if call.has("virtualmachineid"):
-        vm = call.row("virtualmachineid", Vm)
-        found = migration_targets(call, vm, {"removed": None, **equal})
-        return Listing.of([one for one in found if ids is None or one.host.id in ids], call.page)
-    among = {} if ids is None else {"id": tuple(sorted(ids))}
+        found = migration_targets(call, call.row("virtualmachineid", Vm), {"removed": None, **equal})
+        return Listing.of([one for one in found if picked.has(one.host)], call.page)
     search = ("name", "private_ip_address")
-    return select_page(call, Host, equal={"removed": None, **equal}, among=among, search=search, order=("name",))
+    if picked.is_everything:
+        return select_page(call, Host, equal={"removed": None, **equal}, search=search, order=("name",))
+    containing = {call.keyword: search} if call.keyword else {}
+    query = Query(equal={"removed": None, **equal}, containing=containing, order=("name",))
+    return Listing.of([host for host in call.store.select(Host, query) if picked.has(host)], call.page)
 
 
-def _picked(call: Call) -> set[int] | None:
-    """Ids that the filters on other tables leave; None if there is no such filter."""
-    sets: list[set[int]] = []
-    if call.has("ids"):
-        sets.append({row.id for row in call.rows("ids", Host)})
-    if call.has("hahost"):
-        dedicated = dedicated_ids(call)
-        sets.append(dedicated if call.flag("hahost") else _every(call) - dedicated)
-    if call.has("outofbandmanagementenabled"):
-        enabled = {row.host_id for row in call.store.select(Oobm, Query(equal={"enabled": True}))}
-        sets.append(enabled if call.flag("outofbandmanagementenabled") else _every(call) - enabled)
-    if call.has("outofbandmanagementpowerstate"):
-        state = call.text("outofbandmanagementpowerstate")
-        found = {row.host_id for row in call.store.select(Oobm, Query(equal={"power_state": state}))}
-        if state == PowerState.DISABLED:
-            found |= _every(call) - {row.host_id for row in call.store.select(Oobm, Query())}
-        sets.append(found)
-    return set.intersection(*sets) if sets else None
+class _Picked:
+    """The hosts that the filters on other tables leave. No query takes as many ids as there may be hosts."""
 
+    def __init__(self) -> None:
+        self._wanted: list[set[int]] = []
+        self._unwanted: list[set[int]] = []
 
-def _every(call: Call) -> set[int]:
-    return {host.id for host in call.store.select(Host, Query(equal={"removed": None}))}
+    @classmethod
+    def of(cls, call: Call) -> "_Picked":
+        """By the parameters of listHosts."""
+        picked = cls()
+        if call.has("ids"):
+            picked._wanted.append({row.id for row in call.rows("ids", Host)})
+        if call.has("hahost"):
+            picked._add(dedicated_ids(call), call.flag("hahost"))
+        if call.has("outofbandmanagementenabled"):
+            rows = call.store.select(Oobm, Query(equal={"enabled": True}))
+            picked._add({row.host_id for row in rows}, call.flag("outofbandmanagementenabled"))
+        if call.has("outofbandmanagementpowerstate"):
+            state = call.text("outofbandmanagementpowerstate")
+            # A host without any out-of-band management shows as Disabled, and has no row.
+            disabled = state == PowerState.DISABLED
+            query = Query(unequal={"power_state": state}) if disabled else Query(equal={"power_state": state})
+            picked._add({row.host_id for row in call.store.select(Oobm, query)}, not disabled)
+        return picked
+
+    def _add(self, hosts: set[int], wanted: bool) -> None:
+        (self._wanted if wanted else self._unwanted).append(hosts)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether no such filter was given."""
+        return not self._wanted and not self._unwanted
+
+    def has(self, host: Host) -> bool:
+        """Whether every filter leaves this host."""
+        return all(host.id in hosts for hosts in self._wanted) and not any(host.id in hosts for hosts in self._unwanted)
 
 
 @command(
