@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from holdfast.engine.incident import Silent
-from holdfast.model import HAState, VmState
+from holdfast.errors import Conflict
+from holdfast.model import HAState, PowerAction, VmState
 from holdfast_simulator.world.happenings import What
 from manager_bed import Bed
 
@@ -90,6 +91,25 @@ def test_a_server_that_believes_to_own_a_host_changes_nothing_under_an_old_epoch
     assert bed.orders("h1") == []
     assert bed.state(1) == HAState.AVAILABLE
     assert bed.vm(1).state == VmState.RUNNING
+
+
+def test_what_waited_for_its_turn_until_the_lease_was_over_is_not_sent(bed: Bed) -> None:
+    """S5: a power order or a start asks again, at its turn in the pool, whether this server may still act."""
+    vm = bed.add_vm("vm1", None)
+    owner = bed.owner("h1")
+    desk = bed.managers[owner].desk
+    host = bed.host(1)
+    probes = desk.probes(host)
+    start = desk.while_owned(host, lambda: "started")
+    assert bed.site.call(start) == "started"
+    bed.cut("coordinator", owner, "coordinator")
+    bed.run_until(lambda: not desk.membership.holds(), 10)
+    outcome = bed.site.call(probes.switch_power, PowerAction.OFF)
+    assert not outcome.accepted
+    assert bed.orders("h1") == []
+    with pytest.raises(Conflict):
+        bed.site.call(start)
+    assert bed.vm(vm).run_epoch == 0
 
 
 def test_hosts_of_a_server_that_leaves_are_watched_by_the_other_at_once(bed: Bed) -> None:

@@ -64,6 +64,8 @@ class HostActor:
         self.desk = hosts.desk
         self.host = host
         self.row = row
+        self.row_at = self.desk.clock.monotonic()
+        """By then `row` was known: an inventory whose reading began earlier says nothing against it."""
         self.epoch = epoch
         self.gone = False
         self.stored_state: str | None = row.ha_state
@@ -95,7 +97,12 @@ class HostActor:
     def policy(self) -> HostPolicy:
         """The policy in effect for the host."""
         provider = self.desk.provider(self.row.provider) if self.row.provider else None
-        defaults = provider.defaults_for(self.desk.inventory.host_view(self.host)) if provider else None
+        defaults = None
+        if provider is not None:
+            try:
+                defaults = provider.defaults_for(self.desk.inventory.host_view(self.host))
+            except Exception:
+                log.exception("HA provider %s failed in defaults_for; the settings alone count", self.row.provider)
         return self.hosts.policy(self.host, defaults)
 
     def domains(self) -> tuple[Domain, ...]:

@@ -5,10 +5,11 @@ One object instead of ten constructor parameters; it holds no logic beyond look-
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import Conflict, HoldfastError
 from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.hooks.provider import HaProvider
 from holdfast.model import HAState, Host
@@ -23,6 +24,8 @@ from holdfast_manager.memory import Memory
 from holdfast_manager.probes import HostProbes, ProbeLimits
 
 log = logging.getLogger("holdfast.manager")
+
+T = TypeVar("T")
 
 _CALM = frozenset({HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED, None})
 
@@ -58,6 +61,8 @@ class Desk:
         self.plugins = plugins
         self.journal = Journal(runtime)
         self.inventory = Inventory()
+        self.inventory_at = 0.0
+        """Before that moment (monotonic) the reading of the present inventory had not begun."""
         self.links = Links(runtime.clock, lambda: None)
         self.msid = 0
         self.states: dict[int, HAState | None] = {}
@@ -104,6 +109,17 @@ class Desk:
 
     # --- ownership ---------------------------------------------------------------------------------------------
 
+    def while_owned(self, host: Host, function: Callable[..., T]) -> Callable[..., T]:
+        """`function`, but `Conflict` if this server no longer owns the host when its turn in a pool comes (S5)."""
+        epoch = self.epoch(host)
+
+        def call(*args: Any) -> T:
+            if not epoch or self.epoch(host) != epoch:
+                raise Conflict(f"this server does not own host {host.name} any more")
+            return function(*args)
+
+        return call
+
     def epoch(self, host: Host) -> int:
         """The owner epoch under which this server acts on the host; 0 if it may not."""
         return self.membership.epochs.get(host.uuid, 0) if self.membership.holds() else 0
@@ -131,12 +147,20 @@ class Desk:
         settings = self.inventory.settings
         return settings.number("ping.interval") * settings.number("ping.timeout")
 
+    def calm_hosts(self) -> Counter[int]:
+        """Cluster id -> how many of its hosts are up and not in doubt."""
+        return Counter(host.cluster_id for host in self.inventory.hosts.values() if self.is_calm(host))
+
+    def is_calm(self, host: Host) -> bool:
+        """Whether the host is up and not in doubt."""
+        return host.status == HostStatus.UP and self.states.get(host.id) in _CALM
+
     def neighbours(self, host: Host) -> tuple[Host, ...]:
         """Hosts of the same cluster that are up and not in doubt, those this server hears itself first."""
         found = [
             other
             for other in self.inventory.hosts_of_cluster.get(host.cluster_id, ())
-            if other.id != host.id and other.status == HostStatus.UP and self.states.get(other.id) in _CALM
+            if other.id != host.id and self.is_calm(other)
         ]
         limit = self.silent_after()
         return tuple(sorted(found, key=lambda other: not self.links.heard_within(other.uuid, limit)))
@@ -156,7 +180,7 @@ class Desk:
         )
         return HostProbes(
             host, self.inventory, self.clock, limits, silence, self.neighbours(host), self.plugins.driver,
-            self._agent_question(host),
+            self._agent_question(host), lambda: self.membership.owns(host.uuid),
         )  # fmt: skip
 
     def _agent_question(self, host: Host) -> Callable[[], Any] | None:

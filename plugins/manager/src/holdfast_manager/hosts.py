@@ -298,35 +298,37 @@ class Hosts:
             states[host_id] = actor.record.state if actor else _known(row.ha_state)
         self.desk.states = states
         self.census.rebuild(self.desk.inventory, states)
+        calm = self.desk.calm_hosts()
         for actor in list(self.actors.values()):
             try:
-                self._refresh_one(actor)
+                if self._is_current(actor):
+                    self.judge(actor, calm[actor.host.cluster_id] - self.desk.is_calm(actor.host))
             except Exception:
                 log.exception("host %s could not be judged", actor.host.name)
 
-    def _refresh_one(self, actor: HostActor) -> None:
+    def _is_current(self, actor: HostActor) -> bool:
+        """Whether the tables agree with what this server knows of its host; if not, it is read again."""
         host = self.desk.inventory.hosts.get(actor.host.id)
-        row = self.desk.inventory.ha.get(actor.host.id)
         if host is None:
-            return
+            return False
         actor.host = host
+        if self.desk.inventory_at < actor.row_at:
+            return True  # the tables were read before the host was taken over
+        row = self.desk.inventory.ha.get(host.id)
         if row is None or row.id != actor.row.id:
-            self.desk.spawn(self.reread(actor))  # the row was removed, or made anew, by hand
-            return
-        if row.update_count == actor.row.update_count:
-            by_hand = row.ha_state != actor.stored_state or row.mgmt_server_id != self.desk.msid
-            if by_hand or row.owner_epoch != actor.epoch or (row.enabled, row.provider) != (
-                actor.row.enabled, actor.row.provider,
-            ):  # fmt: skip
-                self.desk.spawn(self.reread(actor))
-                return
-        elif row.update_count > actor.row.update_count and not actor.busy:
+            changed = True  # the row was removed, or made anew, by hand
+        elif row.update_count == actor.row.update_count:
+            changed = (row.ha_state, row.mgmt_server_id, row.owner_epoch, row.enabled, row.provider) != (
+                actor.stored_state, self.desk.msid, actor.epoch, actor.row.enabled, actor.row.provider,
+            )  # fmt: skip
+        else:
+            changed = row.update_count > actor.row.update_count and not actor.busy
+        if changed:
             self.desk.spawn(self.reread(actor))
-            return
-        self.judge(actor)
+        return not changed
 
-    def judge(self, actor: HostActor) -> None:
-        """Switches, then the provider's word on eligibility."""
+    def judge(self, actor: HostActor, neighbours: int | None = None) -> None:
+        """Switches, then the provider's word on eligibility. `neighbours` is their number where it is known already."""
         host, row = actor.host, actor.row
         off = self.desk.inventory.switch_off(host, HA_SWITCH)
         provider = self.desk.provider(row.provider) if row.provider else None
@@ -345,7 +347,7 @@ class Hosts:
         actor.set_polling(1.0 if provider.polls_health(view) else 0.0, view.details.get("simulator.ha.revision", ""))
         if actor.record.state in (None, HAState.DISABLED):
             actor.tell(Switched(True))
-        found = self._eligibility(actor, len(self.desk.neighbours(host)))
+        found = self._eligibility(actor, len(self.desk.neighbours(host)) if neighbours is None else neighbours)
         deliberate = found.eligible or not self._eligibility(actor, 1).eligible
         maintenance = host.resource_state in MAINTENANCE_STATES
         record = actor.record

@@ -24,6 +24,7 @@ from holdfast_manager.desk import Desk, PluginHub
 from holdfast_manager.explaining import explain_host
 from holdfast_manager.heartbeat_rooms import HeartbeatRooms
 from holdfast_manager.hosts import Hosts
+from holdfast_manager.housekeeping import Housekeeping
 from holdfast_manager.inventory import read_inventory
 from holdfast_manager.jobs.runner import JobRunner
 from holdfast_manager.membership import Membership
@@ -67,6 +68,7 @@ class Manager:
         self.power = PowerSync(self.desk)
         self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
+        self.housekeeping = Housekeeping(self.desk)
         self._bell = bell
         self._loops: list[asyncio.Task[Any]] = []
         self._news = asyncio.Event()
@@ -101,6 +103,7 @@ class Manager:
             self.power.run,
             self.jobs.run,
             self.notices.run,
+            self.housekeeping.run,
         ):
             self._loops.append(loop.create_task(self._for_ever(work), name=f"{self.name}:{work.__name__}"))
         if self._bell is not None:
@@ -217,8 +220,9 @@ class Manager:
 
     async def _read_inventory(self) -> None:
         async with self._reading:  # one after the other, or an older snapshot could replace a newer one
+            began = self.desk.clock.monotonic()
             read = self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
-            self.desk.inventory = await read
+            self.desk.inventory, self.desk.inventory_at = await read, began
 
     async def _after_reading(self) -> None:
         if self.desk.membership.holds():

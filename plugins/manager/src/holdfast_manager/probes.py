@@ -49,6 +49,7 @@ class HostProbes:
         neighbours: tuple[Host, ...],
         driver: Callable[[str, str], Any],
         ask_agent: Callable[[], Any] | None,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._host = host
         self._inventory = inventory
@@ -58,6 +59,7 @@ class HostProbes:
         self._neighbours = neighbours
         self._driver = driver
         self._ask_agent = ask_agent
+        self._may_act = may_act
 
     def _evidence(self, kind: Kind, opinion: Opinion, source: str, detail: str, **more: Any) -> Evidence:
         return Evidence(kind, self._host.uuid, opinion, source, self._clock.monotonic(), detail, **more)
@@ -144,6 +146,9 @@ class HostProbes:
         bmc = self._inventory.bmc_view(self._host)
         if problem or bmc is None:
             return ActionOutcome(False, problem)
+        if not self._may_act():
+            # Asked here and not only where the call was made: it may have waited for its turn until the lease was over.
+            return ActionOutcome(False, "this server does not own the host any more")
         try:
             driver: OobmDriver = self._driver("oobm", bmc.driver)
             words = driver.power_action(bmc, action, self._limits.action_timeout)

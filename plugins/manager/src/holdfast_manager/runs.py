@@ -146,15 +146,16 @@ class Runs:
         grant = PermitGrant(vm.uuid, run_epoch, target.uuid, owner, Proof(ProofKind.NEVER_RAN, vm.uuid, 0.0))
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
         view, spec = self._desk.inventory.host_view(target), await self.spec(vm)
-        driver = self._desk.hypervisor(target)
-        await self._desk.pool("agent").call(seconds, driver.start_vm, view, spec, grant, seconds)
+        start = self._desk.while_owned(target, self._desk.hypervisor(target).start_vm)
+        await self._desk.pool("agent").call(seconds, start, view, spec, grant, seconds)
 
     async def stop(self, vm: Vm, host: Host, run_epoch: int, graceful: bool = False) -> Proof:
         """End all runs up to `run_epoch` on the host for good; returning is proof. Idempotent."""
         self._epoch(host)
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
-        view, driver = self._desk.inventory.host_view(host), self._desk.hypervisor(host)
-        await self._desk.pool("agent").call(seconds, driver.stop_vm, view, vm.uuid, run_epoch, graceful, seconds)
+        view, stop = self._desk.inventory.host_view(host), self._desk.hypervisor(host).stop_vm
+        stop = self._desk.while_owned(host, stop)
+        await self._desk.pool("agent").call(seconds, stop, view, vm.uuid, run_epoch, graceful, seconds)
         return Proof(ProofKind.AGENT_REPORT, vm.uuid, self._desk.clock.monotonic(), (), run_epoch)
 
     async def is_running(self, vm: Vm, host: Host, run_epoch: int, paused_too: bool = True) -> bool:
