@@ -5,12 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-# One process builds the wheels, once.
-pytestmark = pytest.mark.xdist_group("wheels")
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "contrib" / "plugin-template"
@@ -40,25 +38,21 @@ def _run(*words: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+@pytest.fixture(scope="session")
+def outside(shared: Callable[[str, Callable[[Path], None]], Path], wheels: Path) -> Path:
     """A folder outside the checkout with a new environment: core, kit and template from their wheels, by pip."""
-    folder = tmp_path_factory.mktemp("outside")
-    _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
-    _run(
-        folder / "venv" / "bin" / "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
+
+    def make(folder: Path) -> None:
+        _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
         # By their files: an index may know other distributions of these names.
-        *wheels.glob("holdfast-0*.whl"),
-        *wheels.glob("holdfast_conformance-*.whl"),
-        *(f"{wheel}[test]" for wheel in wheels.glob("holdfast_oobm_command-*.whl")),
-        cwd=folder,
-    )
-    shutil.copytree(TEMPLATE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(TEMPLATE / "pyproject.toml", folder)
-    return folder
+        ours = [*wheels.glob("holdfast-0*.whl"), *wheels.glob("holdfast_conformance-*.whl")]
+        template = [f"{wheel}[test]" for wheel in wheels.glob("holdfast_oobm_command-*.whl")]
+        pip = (folder / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
+        _run(*pip, *ours, *template, cwd=folder)
+        shutil.copytree(TEMPLATE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(TEMPLATE / "pyproject.toml", folder)
+
+    return shared("outside", make)
 
 
 @pytest.mark.slow

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-# One process builds the wheels, once.
-pytestmark = pytest.mark.xdist_group("wheels")
-
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 
