@@ -8,7 +8,6 @@ from typing import Any
 from holdfast_cli.client import Answer
 
 _FLIPS = ("PerformActivityCheck", "TooFewActivityCheckSamples")
-_WIDEST = 110
 
 
 def host_story(told: Answer) -> str:
@@ -58,14 +57,17 @@ def _timeline(story: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         passed = "" if before is None or at is None else f"+{max(0.0, at - before):.1f} s"
         before = at if at is not None else before
         again = f", {times} times" if times > 1 else ""
-        yield (
-            f"    {_clock(move):<12} {passed:>9}  {move.get('prevhastate') or 'new'} → {move['hastate']}"
-            f"  {move['event']}{again}{_because(move)}"
-        )
+        yield (f"    {_clock(move):<12} {passed:>9}  {_path(move, times)}  {move['event']}{again}{_because(move)}")
         pieces = [_piece(piece) for piece in move.get("evidence", [])]
         for piece in dict.fromkeys(pieces):
             count = pieces.count(piece)
             yield f"    {'':22}    - {piece}{f' ({count} readings)' if count > 1 else ''}"
+
+
+def _path(move: Mapping[str, Any], times: int) -> str:
+    if move["event"] in _FLIPS and (times > 1 or move["event"] == _FLIPS[1]):
+        return "Suspect ⇄ Checking"
+    return f"{move.get('prevhastate') or 'new'} → {move['hastate']}"
 
 
 def _collapsed(story: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int]]:
@@ -78,7 +80,7 @@ def _collapsed(story: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
         if run:
             last = run[-1]
             looks = sum(one["event"] == _FLIPS[0] for one in run)
-            yield {**last, "prevhastate": "Suspect", "hastate": last["hastate"]}, max(looks, 1)
+            yield last, max(looks, 1)
             run = []
         if move is not None:
             yield move, 1
