@@ -91,12 +91,12 @@ BROKEN = {
 def test_a_broken_plugin_is_named_with_its_cause(case: str, site: Any) -> None:
     """Group, name, distribution, version, cause, the names there are, what to run next: at start and at each use."""
     source, cause = BROKEN[case]
-    site.install(source, {"oobm": {"broken": "Oobm", "other": "Oobm"}}, name="acme-bmc", version="4.2")
+    site.install(source, {"oobm": {"broken": "Oobm", "broken-too": "Oobm"}}, name="acme-bmc", version="4.2")
     plugins = Plugins(from_document({"oobm": {"enabled": ["broken"]}}))
     with pytest.raises(PluginError, match=cause) as caught:
         plugins.driver("oobm", "broken")
     text = str(caught.value)
-    for part in ("holdfast.oobm", '"broken"', "acme-bmc 4.2", "broken, other", "Run next: holdfast plugins check"):
+    for part in ("holdfast.oobm", '"broken"', "acme-bmc 4.2", "broken, broken-too", "Run next: holdfast plugins check"):
         assert part in text
     with pytest.raises(PluginError, match=cause):
         plugins.load_selected("oobm")

@@ -1,5 +1,9 @@
 """OOBM driver: a host's power switch."""
 
+import time
+from collections.abc import Mapping, Sequence
+
+from holdfast.errors import DeadlineExceeded, HoldfastError
 from holdfast.hooks.markers import hookspec, optional
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
@@ -27,6 +31,26 @@ class OobmDriver:
         Returning says that the BMC accepted the command, and proves nothing (S3): the caller reads the state back.
         """
         raise NotImplementedError
+
+    @optional
+    def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> Mapping[str, PowerState | HoldfastError]:
+        """Optional. `power_state` of many BMCs in one call, for drivers that can ask them all at once.
+
+        By `host_uuid`, of which no two may be equal: what `power_state` would return, or the error it would raise. Each
+        BMC is asked now. One that does not answer takes nothing from the others, and may be given up before `deadline`,
+        which is that of the whole call. Raises nothing itself. Without it, each BMC is asked in turn.
+        """
+        until = time.monotonic() + deadline
+        found: dict[str, PowerState | HoldfastError] = {}
+        for bmc in bmcs:
+            rest = until - time.monotonic()
+            try:
+                if rest <= 0:
+                    raise DeadlineExceeded(f"BMC of host {bmc.host_uuid}: not asked: others took all {deadline:g} s")
+                found[bmc.host_uuid] = self.power_state(bmc, rest)
+            except HoldfastError as error:
+                found[bmc.host_uuid] = error
+        return found
 
     @optional
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
