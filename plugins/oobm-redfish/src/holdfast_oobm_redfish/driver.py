@@ -1,0 +1,146 @@
+"""OOBM driver `redfish`."""
+
+import secrets
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from holdfast.errors import ConfigurationError, DriverError, Refused, Unreachable
+from holdfast.hooks.markers import hookimpl
+from holdfast.model.secret import Secret
+from holdfast.model.states import PowerAction, PowerState
+from holdfast.model.views import BmcView
+from holdfast.options import Option
+
+from holdfast_oobm_redfish import accounts, power, systems
+from holdfast_oobm_redfish.bmc import Bmc
+from holdfast_oobm_redfish.deadline import Deadline
+from holdfast_oobm_redfish.sockets import TimedTlsSocket
+from holdfast_oobm_redfish.target import AUTHENTICATIONS, PER_BMC, SCHEMES, Target, read_target
+from holdfast_oobm_redfish.trust import Contexts, Trust, read_fingerprints
+
+CLOSING_THREADS = 16
+EXIT_SECONDS = 3.0
+
+
+def _check_bmcs(tables: Mapping[str, Any]) -> str:
+    for address, table in tables.items():
+        if not isinstance(table, Mapping):
+            return f'"{address}" must be a table'
+        unknown = sorted(set(table) - PER_BMC)
+        if unknown:
+            return f'"{address}" has the unknown key {unknown[0]}; known are {", ".join(sorted(PER_BMC))}'
+        try:
+            read_fingerprints(str(table.get("certificate_fingerprint", "")))
+        except ValueError as error:
+            return f'"{address}".certificate_fingerprint cannot be used: {error}'
+    return ""
+
+
+class RedfishOobm:
+    """Switches hosts through the Redfish service of their BMCs.
+
+    One login is kept for each BMC and set of credentials, for the next question; a new one is made when it has gone.
+    Thread-safe; calls for one BMC do not wait for each other.
+    """
+
+    SETTINGS: ClassVar[Mapping[str, Option]] = {
+        "scheme": Option(str, "https", "http sends the password in the clear", choices=tuple(SCHEMES)),
+        "authentication": Option(
+            str, "auto", "auto opens a session, or uses basic where there is none", choices=AUTHENTICATIONS
+        ),
+        "ca_file": Option(str, "", "certificates (PEM) of the CAs of BMCs; empty means those of the system"),
+        "insecurely_accept_any_certificate": Option(
+            bool, False, "gives the passwords to whoever answers; pin certificates instead"
+        ),
+        "system": Option(str, "", "id of the system, where every BMC has several and calls them alike"),
+        "retries": Option(int, 2, "how often a question, or OFF, is sent again within its deadline", low=0, high=10),
+        "sessions": Option(int, 4096, "how many BMCs to stay logged in to", low=1, high=100_000),
+        "bmcs": Option(dict, {}, "options of single BMCs by address", check=_check_bmcs),
+    }
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = {key: option.default for key, option in self.SETTINGS.items()} | dict(settings)
+        self._salt = secrets.token_bytes(32)
+        self._contexts = Contexts()
+        self._lock = threading.Lock()
+        self._bmcs: OrderedDict[bytes, Bmc] = OrderedDict()
+        self._at_exit = weakref.finalize(self, _leave, self._bmcs)
+
+    @hookimpl
+    def power_state(self, bmc: BmcView, deadline: float) -> PowerState:
+        """Ask the BMC now. Anything but a plain On or Off is `UNKNOWN`."""
+        limit, target = Deadline(deadline), read_target(bmc, self._settings)
+        return systems.read(self._bmc(target), target, limit).state
+
+    @hookimpl
+    def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:
+        """Ask for the reset that stands for `action`. CYCLE and RESET of a system that is off are `Refused`."""
+        limit, target = Deadline(deadline), read_target(bmc, self._settings)
+        return power.act(self._bmc(target), target, action, limit)
+
+    @hookimpl
+    def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
+        """Change the password through the AccountService, then log in with the new one to see that it counts."""
+        limit, target = Deadline(deadline), read_target(bmc, self._settings)
+        if not new_password:
+            raise Refused(f"{target.where}: an empty password is no password; nothing was changed")
+        broken: DriverError | None = None
+        try:
+            accounts.change_password(self._bmc(target), new_password, limit)
+        except Unreachable as error:
+            broken = error  # it may have been changed all the same
+        renewed = replace(target, password=Secret(new_password))
+        accounts.confirm_password(self._bmc(renewed), broken, limit)
+        self._forget(target)
+
+    @hookimpl
+    def self_test(self) -> None:
+        """`ConfigurationError` if the CA file that every BMC is checked against cannot be used."""
+        try:
+            self._contexts.of(Trust(ca_file=self._settings["ca_file"]), "oobm.redfish", TimedTlsSocket)
+        except Refused as error:
+            raise ConfigurationError(f"{error}; correct oobm.redfish.ca_file") from error
+
+    def close(self) -> None:
+        """Log out everywhere. What is asked afterwards logs in again."""
+        with self._lock:
+            kept = list(self._bmcs.values())
+            self._bmcs.clear()
+        if kept:
+            with ThreadPoolExecutor(CLOSING_THREADS, "redfish-farewell") as pool:
+                list(pool.map(Bmc.close, kept))
+
+    def _bmc(self, target: Target) -> Bmc:
+        key = target.key(self._salt)
+        with self._lock:
+            found = self._bmcs.get(key)
+            if found is None:
+                found = self._bmcs[key] = Bmc(target, self._contexts, self._settings["retries"])
+            self._bmcs.move_to_end(key)
+            surplus = [self._bmcs.popitem(last=False)[1] for _ in range(len(self._bmcs) - self._settings["sessions"])]
+        for old in surplus:
+            _part(old)
+        return found
+
+    def _forget(self, target: Target) -> None:
+        with self._lock:
+            old = self._bmcs.pop(target.key(self._salt), None)
+        if old is not None:
+            _part(old)
+
+
+def _part(bmc: Bmc) -> None:
+    """Log out without keeping the caller, whose deadline runs."""
+    threading.Thread(target=bmc.close, name="redfish-farewell", daemon=True).start()
+
+
+def _leave(bmcs: OrderedDict[bytes, Bmc]) -> None:
+    """At the end of the process, log out of as many BMCs as a moment allows; the others drop idle sessions."""
+    limit = Deadline(EXIT_SECONDS)
+    while bmcs and limit.remaining() > 0:
+        bmcs.popitem()[1].close(min(1.0, limit.remaining()))
