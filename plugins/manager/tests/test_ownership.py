@@ -133,6 +133,21 @@ def test_a_server_whose_wall_clock_is_off_recovers_all_the_same(make_bed: Callab
     bed.check_once()
 
 
+def test_a_server_that_alone_lost_the_store_leaves_its_hosts_to_the_other(bed: Bed) -> None:
+    """Its lease holds, but it cannot act: after a while it gives its hosts up, and takes part again when it can."""
+    vm = bed.add_vm("vm1", 1)
+    owner = bed.owner("h1")
+    bed.cut("database", owner, "database")
+    bed.machine("h1").power_off("power loss")
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 60)
+    assert bed.owner("h1") != owner
+    bed.check_once()
+    bed.mend("database", owner, "database")
+    bed.run(30)
+    assert bed.managers[owner].hosts.actors
+    bed.check_once()
+
+
 def test_a_slow_take_over_does_not_cost_the_lease(make_bed: Callable[..., Bed]) -> None:
     """A database that answers in 1.5 s holds back the taking of hosts, never the renewal of the lease."""
     bed = make_bed(hosts=8, servers=1, settle=0)

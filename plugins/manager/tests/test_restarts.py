@@ -132,6 +132,19 @@ def test_no_room_is_waited_out_visibly(make_bed: Callable[..., Bed]) -> None:
     bed.check_once()
 
 
+def test_a_host_that_returns_takes_waiting_vms_at_once(make_bed: Callable[..., Bed]) -> None:
+    """However long the next try was put off: a host that takes starts again is news."""
+    bed = make_bed(hosts=2, settings={"restart.retry.interval": "100"})
+    vm = bed.add_vm("vm1", 1)
+    bed.edit(type(bed.host(2)), 2, resource_state="Disabled")
+    bed.run(3)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.alerts("ALERT.HA.RESTART.WAITING") != [], 30)
+    bed.run(20)
+    bed.edit(type(bed.host(2)), 2, resource_state="Enabled")
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 8)
+
+
 @pytest.mark.parametrize(
     ("settings", "values", "words"),
     [

@@ -7,6 +7,7 @@ the world comes in through the constructor.
 import asyncio
 import hashlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -41,7 +42,10 @@ log = logging.getLogger("holdfast.manager")
 _INVENTORY_SECONDS = 30.0
 _SHARE_OF_TIME = 20.0
 """An inventory that takes long to read is read so much less often that it never takes more than 1/20 of the time."""
+_LONGEST_PAUSE = 30.0
 _RECORD_SECONDS = 5.0
+_PATIENCE_IN_LEASES = 6
+"""For so long a server that cannot read the tables keeps its hosts: failing over the database takes a while."""
 
 
 class Manager:
@@ -75,6 +79,8 @@ class Manager:
         self._wake_links = asyncio.Event()
         self._ownership = asyncio.Event()
         self._reading = asyncio.Lock()
+        self._away_since = math.inf
+        """Since when the tables cannot be read."""
         self._runid = 0
         self._recorded_at = -_RECORD_SECONDS
         self._warned: set[str] = set()
@@ -144,7 +150,11 @@ class Manager:
             settings = self.desk.inventory.settings
             lease = settings.number("cluster.heartbeat.threshold") / 1000
             interval = settings.number("cluster.heartbeat.interval") / 1000
-            await membership.keep(lease, min(interval, lease / 3))
+            if self.desk.clock.monotonic() - self._away_since > _PATIENCE_IN_LEASES * lease:
+                # Another server may still reach the store; as long as this one keeps its hosts, nobody recovers them.
+                await membership.leave(lease / 3)
+            else:
+                await membership.keep(lease, min(interval, lease / 3))
             self._ownership.set()
             await asyncio.sleep(interval)
 
@@ -207,15 +217,18 @@ class Manager:
     async def _keep_inventory(self) -> None:
         while True:
             self._news.clear()
+            pause = self.desk.inventory.settings.number("ha.checking.interval")
             began = self.desk.clock.monotonic()
             try:
                 await self._read_inventory()
             except HoldfastError as problem:
+                self._away_since = min(self._away_since, began)
                 log.warning("the tables cannot be read; going on with what is known: %s", problem)
             else:
+                self._away_since = math.inf
+                took = self.desk.clock.monotonic() - began
+                pause = max(pause, min(took * _SHARE_OF_TIME, _LONGEST_PAUSE))
                 await self._after_reading()
-            took = self.desk.clock.monotonic() - began
-            pause = max(self.desk.inventory.settings.number("ha.checking.interval"), took * _SHARE_OF_TIME)
             await self._pause(self._news, pause)
 
     async def _read_inventory(self) -> None:

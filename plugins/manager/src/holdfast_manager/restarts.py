@@ -13,7 +13,7 @@ from holdfast.engine.planner import Plan
 from holdfast.engine.restart_order import RestartItem, restart_order
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, Query, Update
-from holdfast.model import Host, Moment, ProofKind, Vm, VmType, Work, WorkReason, WorkStep
+from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, VmType, Work, WorkReason, WorkStep
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json, from_json
@@ -26,6 +26,7 @@ log = logging.getLogger("holdfast.manager.restarts")
 _SYSTEM = frozenset({VmType.ROUTER, VmType.ELASTIC_LOAD_BALANCER, VmType.CONSOLE_PROXY, VmType.SECONDARY_STORAGE})
 _BATCH = 200
 _LOOK_SECONDS = 1.0
+_AFRESH_SECONDS = 0.1
 
 
 class Restarts:
@@ -37,6 +38,8 @@ class Restarts:
         self._runs = runs
         self._starting = starting
         self._news = asyncio.Event()
+        self._looked_at: object = None
+        self._usable: set[tuple[int, frozenset[str] | None]] = set()
 
     def kick(self) -> None:
         """There may be something to do."""
@@ -61,7 +64,8 @@ class Restarts:
     async def _plan_due(self) -> None:
         query = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
         scheduled = await self._desk.memory.select(Work, query)
-        due = [work for work in scheduled if self._is_mine(work) and self._is_due(work)]
+        again = self._is_new_room() if scheduled else False
+        due = [w for w in scheduled if self._is_mine(w) and (self._is_due(w) or (again and w.investigations > 0))]
         if not due:
             return
         ids = sorted({work.instance_id for work in due})
@@ -83,6 +87,19 @@ class Restarts:
         """Whether its moment has come. One that lies further off than any wait was written by a clock that is wrong."""
         ahead = work.time_to_try - self._desk.clock.wall()
         return ahead <= 0.001 or ahead > 10 * self._desk.inventory.settings.number("restart.retry.interval")
+
+    def _is_new_room(self) -> bool:
+        """Whether a host began to take starts, or changed its tags: what waits for room is looked at again at once."""
+        inventory = self._desk.inventory
+        if inventory is self._looked_at:
+            return False
+        self._looked_at, before = inventory, self._usable
+        self._usable = {
+            (host.id, inventory.tags.get(host.id))
+            for host in inventory.hosts.values()
+            if host.resource_state == ResourceState.ENABLED and self._desk.is_calm(host)
+        }
+        return bool(self._usable - before)
 
     def _is_mine(self, work: Work) -> bool:
         host = self._desk.inventory.hosts.get(work.host_id)
@@ -154,7 +171,8 @@ class Restarts:
             await self._runs.permit(placed, *changes)
         except (Conflict, InvalidRequest) as problem:
             log.info("restarts are planned afresh: %s", problem)
-            asyncio.get_running_loop().call_later(0.05, self.kick)
+            self._desk.ring_inventory()  # a host may have been closed since the tables were read
+            asyncio.get_running_loop().call_later(_AFRESH_SECONDS, self.kick)
 
     def _started_changes(self, work: Work, vm: Vm, target: Host, plan: Plan) -> list[Change]:
         text = f"VM {vm.name} restarts on host {target.name}"
