@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from holdfast.errors import OutcomeUnknown, StoreUnavailable
 from holdfast.hooks.store import Change, OwnedBy
-from holdfast.model import HAState, ResourceState, VmState
+from holdfast.model import HAState, HostDetail, HostStatus, ResourceState, VmState
 from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed, BmcMode
 
@@ -123,3 +123,30 @@ def test_a_fence_that_ends_while_the_store_is_away_lifts_the_quarantine_later(ma
     assert bed.host(1).resource_state == ResourceState.ENABLED
     assert bed.vm(1).state == VmState.RUNNING
     bed.check_once()
+
+
+def test_a_host_that_came_back_while_the_store_was_away_is_shown_up(make_bed: Callable[..., Bed]) -> None:
+    """Also one whose HA is off: placement must not leave it out for ever."""
+    bed = make_bed()
+    bed.cluster_setting("resourceHAEnabled", "false")
+    bed.run(5)
+    bed.machine("h1").kill_agent()
+    bed.run_until(lambda: bed.host(1).status == HostStatus.DISCONNECTED, 10)
+    for name in bed.managers:
+        bed.cut("database", name, "database")
+    bed.machine("h1").start_agent()
+    bed.run(10)
+    for name in bed.managers:
+        bed.mend("database", name, "database")
+    bed.run_until(lambda: bed.host(1).status == HostStatus.UP, 90)
+
+
+def test_what_a_provider_wants_to_poll_survives_a_slow_store(make_bed: Callable[..., Bed]) -> None:
+    """A script that is given while a step is being stored is not undone by that step: the host follows it."""
+    bed = make_bed(servers=1)
+    bed.world.network.degrade("database", "ms1", "database", delay=0.3)
+    for name, value in (("health", "false"), ("activity", "false"), ("recover", "false"), ("fence", "true")):
+        bed.put(HostDetail(host_id=3, name=f"simulator.ha.{name}", value=value))
+    bed.run_until(lambda: bed.state(3) == HAState.FENCED, 120)
+    assert bed.machine("h3").powered
+    assert [row for row in bed.transitions(3) if row[1] == "Fenced"] != []

@@ -44,6 +44,7 @@ class Comparison:
         self._underway: dict[str, bool] = {}
         """Host uuid -> whether it was asked for again meanwhile."""
         self._due: dict[str, float] = {}
+        self.on_agreed: Callable[[HostActor], None] = lambda actor: None
 
     async def run(self) -> None:
         """Ask for each owned host from time to time, evenly spread, until cancelled."""
@@ -69,6 +70,7 @@ class Comparison:
                 self._underway[uuid] = False
                 if await self._compare(actor) and not self._underway[uuid]:
                     self._due[uuid] = self._desk.clock.monotonic() + _EVERY_SECONDS
+                    self.on_agreed(actor)
                     return
                 await self._hosts.pause(_AGAIN_SECONDS)
             # It is silent: when it is heard again it is asked for again.

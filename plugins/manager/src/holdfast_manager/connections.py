@@ -24,6 +24,7 @@ class Connections:
         self._comparison = comparison
         hosts.on_fell_silent = self._fell_silent
         hosts.on_heard_again = self._heard_again
+        comparison.on_agreed = self._agreed
 
     def work_off(self) -> None:
         """Take what has come in since the last call; returns at once."""
@@ -46,6 +47,12 @@ class Connections:
     def _heard_again(self, actor: HostActor) -> None:
         self._comparison.want(actor.host.uuid)
         if actor.host.status != HostStatus.UP:
+            self._desk.spawn(self._set_status(actor, HostStatus.UP))
+
+    def _agreed(self, actor: HostActor) -> None:
+        """The host just answered: its row may still say otherwise, if the store was away when it came back."""
+        host = self._desk.inventory.hosts.get(actor.host.id)
+        if host is not None and host.status != HostStatus.UP:
             self._desk.spawn(self._set_status(actor, HostStatus.UP))
 
     async def _set_status(self, actor: HostActor, status: HostStatus, **values: object) -> None:
