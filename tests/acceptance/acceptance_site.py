@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -122,3 +123,26 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server.stop()
+
+
+def play_all(directory: Path, cases: Mapping[str, Callable[[Site], None]]) -> None:
+    """Play several cases at once, each on a site of its own where the VMs run already: they mostly wait.
+
+    Raises what the first failing case raised, with the name of the case as a note.
+    """
+
+    def play(number: int, name: str, act: Callable[[Site], None]) -> None:
+        try:
+            with Site(directory / f"case{number}") as site:
+                site.server.directory.mkdir()
+                site.open()
+                site.prepare()
+                act(site)
+        except Exception as problem:
+            problem.add_note(f"in the case: {name}")
+            raise
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        running = [pool.submit(play, number, *case) for number, case in enumerate(cases.items())]
+    for one in running:
+        one.result()

@@ -1,11 +1,10 @@
 """Hosts lost in ways that nobody ordered: the VMs run once, elsewhere, on the strongest proof that can be had."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from acceptance_site import Site
+from acceptance_site import Site, play_all
 
 pytestmark = pytest.mark.slow
 
@@ -36,10 +35,8 @@ def _watchdog_armed(site: Site) -> bool:
     return bool(told.get("live", {}).get("watchdogarmed"))
 
 
-def _play(directory: Path, act: Callable[[Site], None], proof: str) -> None:
-    with Site(directory) as site:
-        site.open()
-        site.prepare()
+def _judged(act: Callable[[Site], None], proof: str) -> Callable[[Site], None]:
+    def play(site: Site) -> None:
         site.until("the host's watchdog is armed", lambda: _watchdog_armed(site))
         act(site)
         site.until("every VM runs once, elsewhere", site.run_elsewhere_once)
@@ -47,15 +44,9 @@ def _play(directory: Path, act: Callable[[Site], None], proof: str) -> None:
             told = site.client.call("explainVirtualMachineHA", id=vm["id"])["virtualmachinehaexplanation"]
             assert told["permits"][-1]["proofkind"] == proof
 
-
-@pytest.fixture(scope="module")
-def plays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, "Future[None]"]]:
-    """All cases at once, each with a server of its own."""
-    with ThreadPoolExecutor(len(CASES)) as pool:
-        yield {name: pool.submit(_play, tmp_path_factory.mktemp("lost"), *case) for name, case in CASES.items()}
+    return play
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_vms_of_a_lost_host_run_once_elsewhere(plays: dict[str, "Future[None]"], case: str) -> None:
+def test_the_vms_of_a_lost_host_run_once_elsewhere(tmp_path: Path) -> None:
     """Silence alone never does it: each restart rests on a proof."""
-    plays[case].result()
+    play_all(tmp_path, {name: _judged(*case) for name, case in CASES.items()})
