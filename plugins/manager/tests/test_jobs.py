@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from holdfast.errors import Conflict, OutcomeUnknown
 from holdfast.hooks.store import Query
-from holdfast.model import AsyncJob, HAState, PermitState, ResourceState, VmState
+from holdfast.model import AsyncJob, HAState, Permit, PermitState, ResourceState, VmState
 from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed
 
@@ -84,8 +85,6 @@ def test_a_job_taken_by_a_server_that_dies_is_carried_on_by_the_other(bed: Bed) 
 @pytest.mark.parametrize("command", [_deploy, _stop, _migrate])
 def test_a_job_survives_a_commit_whose_outcome_is_unknown(command: Callable[[Bed], int], side: str) -> None:
     """The connection breaks around each commit of the job in turn: it is begun again, and ends well."""
-    from holdfast.errors import OutcomeUnknown
-
     for number in range(1, 9):
         bed = Bed(servers=1)
         try:
@@ -206,6 +205,32 @@ def test_a_host_may_die_while_a_vm_moves(make_bed: Callable[..., Bed], victim: s
     bed.run_until(lambda: bed.runs_elsewhere(lost, vm), 60)
     bed.run(10)
     bed.check_once()
+
+
+@pytest.mark.parametrize("command", ["startVirtualMachine", "stopVirtualMachine", "destroyVirtualMachine"])
+def test_a_vm_that_moves_is_neither_started_nor_stopped_meanwhile(bed: Bed, command: str) -> None:
+    """S1: the order is refused; the move ends as if nothing was."""
+    vm = bed.add_vm("vm1", 1)
+    move = bed.job("migrateVirtualMachine", 1, virtualmachineid=vm, hostid=2)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.MIGRATING, 10, step=0.01)
+    outcome = bed.outcome(bed.job(command, None, id=vm), 5)
+    assert (outcome.job_status, outcome.job_result_code) == (2, 431)
+    assert bed.outcome(move).job_status == 1
+    bed.run(5)
+    assert (bed.vm(vm).state, bed.vm(vm).host_id) == (VmState.RUNNING, 2)
+    bed.check_once()
+
+
+def test_no_start_is_sent_while_another_run_is_open(bed: Bed) -> None:
+    """S1, at the last moment: whatever led here, an open permit of another run forbids the start."""
+    vm = bed.add_vm("vm1", 1)
+    bed.put(Permit(vm_id=vm, run_epoch=2, host_id=2, proof_kind="agent-report"))
+    owner = bed.owner("h2")
+    start = bed.managers[owner].runs.start(bed.vm(vm), bed.host(2), 2)
+    task = bed.loop.spawn(bed.lives[owner].process, start)
+    bed.run_until(task.done, 10)
+    assert isinstance(task.exception(), Conflict)
+    assert bed.starts("vm1") == []
 
 
 def test_maintenance_empties_a_host(bed: Bed) -> None:

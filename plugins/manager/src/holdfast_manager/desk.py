@@ -30,6 +30,10 @@ T = TypeVar("T")
 _CALM = frozenset({HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED, None})
 
 
+_OTHER_POOLS = {"agent": 256}
+"""Calls at once, of kinds that no setting bounds. A start takes as long as its guest does, and a rack has thousands."""
+
+
 class PluginHub(Protocol):
     """What the manager asks of the loader."""
 
@@ -84,7 +88,7 @@ class Desk:
                 "fence": "ha.max.concurrent.fence.operations",
                 "oobm": "outofbandmanagement.sync.poolsize",
             }
-            limit = self.inventory.settings.whole(limits[name]) if name in limits else 64
+            limit = self.inventory.settings.whole(limits[name]) if name in limits else _OTHER_POOLS.get(name, 64)
             found = self._pools[name] = self.runtime.pool(name, limit)
         return found
 

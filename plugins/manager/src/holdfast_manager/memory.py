@@ -4,11 +4,11 @@ Whoever awaits `commit` goes on only once his batch is on disk, or knows that it
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from holdfast.errors import Conflict, DeadlineExceeded, InvalidRequest, OutcomeUnknown, StoreUnavailable
-from holdfast.hooks.store import Change, Insert, Query, Store
+from holdfast.hooks.store import Change, Insert, Query, Store, Update
 from holdfast.model.rows import Row
 from holdfast.runtime import Runtime
 
@@ -91,6 +91,22 @@ class Memory:
             return await self._writers.call(WRITE_SECONDS, self._store.commit, changes)
         except DeadlineExceeded as late:
             raise OutcomeUnknown(f"the store did not confirm a batch within {WRITE_SECONDS:g} s") from late
+
+
+def side_by_side(changes: Iterable[Change]) -> list[Change]:
+    """The same batch with like changes next to each other: the store sends those together, which is far quicker.
+
+    For batches that touch no row twice: there the order means nothing.
+    """
+    return sorted(changes, key=_shape)
+
+
+def _shape(change: Change) -> tuple[int, str, str]:
+    if isinstance(change, Insert):
+        return (2, type(change.row).TABLE, "")
+    if isinstance(change, Update):
+        return (1, change.record.TABLE, " ".join(change.values))
+    return (0, "", "")
 
 
 def _settle(done: asyncio.Future[tuple[int, ...]], ids: tuple[int, ...]) -> None:

@@ -13,6 +13,7 @@ from holdfast.model.evidence import ProofKind
 from holdfast_manager.desk import Desk
 from holdfast_manager.inventory import Inventory
 from holdfast_manager.journal import as_json
+from holdfast_manager.memory import side_by_side
 
 OPEN_STEPS = (WorkStep.INVESTIGATING, WorkStep.SCHEDULED, WorkStep.RESTARTING, WorkStep.REVOKING)
 
@@ -39,7 +40,7 @@ async def schedule_restarts(desk: Desk, host: Host, proof: Proof) -> list[Change
     reason = WorkReason.HOST_DECLARED_DEAD if proof.kind is ProofKind.DECLARED_DEAD else WorkReason.HOST_FENCED
     for vm in sorted(vms.values(), key=lambda vm: vm.id):
         changes += _after_loss(desk, host, vm, elsewhere.get(vm.id), open_work.get(vm.id), reason, proof_json)
-    return changes
+    return side_by_side(changes)
 
 
 def _after_loss(

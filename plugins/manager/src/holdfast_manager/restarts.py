@@ -7,12 +7,13 @@ owner's. The work item is the hand-over, so either may crash at any instant (S8)
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.planner import Plan
 from holdfast.engine.restart_order import RestartItem, restart_order
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
-from holdfast.hooks.store import Change, Query, Update
+from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, VmType, Work, WorkReason, WorkStep
 
 from holdfast_manager.desk import Desk
@@ -155,33 +156,41 @@ class Restarts:
         """Permits for what found a place, explanations for what did not. A conflict means: plan afresh, soon."""
         placed: list[Placed] = []
         changes: list[Change] = []
+        begun: list[Work] = []
+        nowhere = []
         for work, vm in batch:
             chosen = plan.decisions[vm.uuid].host
             target = self._desk.inventory.hosts_by_uuid.get(chosen or "")
             guard = self._desk.inventory.hosts.get(work.host_id)
             if target is None or guard is None:
-                await self._nowhere(work, vm, plan)
+                nowhere.append(self._nowhere(work, vm, plan))
                 continue
             kind = str(from_json(work.proof).get("kind", ProofKind.AGENT_REPORT))
             placed.append(Placed(vm, target, kind, work.proof, guard))
-            changes += self._started_changes(work, vm, target, plan)
+            taken = self._taken(work, vm, target, plan)
+            changes += [taken, self._restart_event(vm, target)]
+            begun.append(replace(work, **taken.values))
+        await asyncio.gather(*nowhere)
         if not placed:
             return
         try:
             await self._runs.permit(placed, *changes)
+            self._starting.begin(begun)  # at once: the next batch takes a while
         except (Conflict, InvalidRequest) as problem:
             log.info("restarts are planned afresh: %s", problem)
             self._desk.ring_inventory()  # a host may have been closed since the tables were read
             asyncio.get_running_loop().call_later(_AFRESH_SECONDS, self.kick)
 
-    def _started_changes(self, work: Work, vm: Vm, target: Host, plan: Plan) -> list[Change]:
-        text = f"VM {vm.name} restarts on host {target.name}"
+    def _taken(self, work: Work, vm: Vm, target: Host, plan: Plan) -> Update:
         values = {
             "step": WorkStep.RESTARTING, "target_host_id": target.id, "taken": self._desk.journal.now(),
             "mgmt_server_id": self._desk.msid, "explanation": as_json(plan.brief(vm.uuid)),
         }  # fmt: skip
-        event = self._desk.journal.event("VM.HA.RESTART", text, resource=vm.uuid, of="VirtualMachine")
-        return [Update(Work, work.id, values, {"step": work.step, "tried": work.tried}), event]
+        return Update(Work, work.id, values, {"step": work.step, "tried": work.tried})
+
+    def _restart_event(self, vm: Vm, target: Host) -> Insert:
+        text = f"VM {vm.name} restarts on host {target.name}"
+        return self._desk.journal.event("VM.HA.RESTART", text, resource=vm.uuid, of="VirtualMachine")
 
     async def _nowhere(self, work: Work, vm: Vm, plan: Plan) -> None:
         """No host takes it now. That is no failed start: it waits, visibly, until one does (S10)."""

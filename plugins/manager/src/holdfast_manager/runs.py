@@ -29,6 +29,7 @@ from holdfast.model.views import VmSpec
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
+from holdfast_manager.memory import side_by_side
 
 log = logging.getLogger("holdfast.manager.runs")
 
@@ -74,12 +75,10 @@ class Runs:
         changes: list[Change] = []
         for guard in {place.guard.id: place.guard for place in placed}.values():
             changes.append(OwnedBy(guard.id, self._epoch(guard)))
-        targets = {place.target.id: place.target for place in placed}
-        for target_id in sorted(targets):
-            changes.append(await self._book(target_id))
+        changes += await self._book(sorted({place.target.id for place in placed}))
         for place in placed:
             changes += self._permit_changes(place)
-        await self._desk.memory.commit([*changes, *more])
+        await self._desk.memory.commit(side_by_side([*changes, *more]))
         return {place.vm.id: place.vm.run_epoch + 1 for place in placed}
 
     def _epoch(self, host: Host) -> int:
@@ -88,13 +87,19 @@ class Runs:
             raise Conflict(f"this server does not own host {host.name} any more")
         return epoch
 
-    async def _book(self, target_id: int) -> Update:
-        """The target must still take starts, and nobody else may have filled it since it was looked at."""
-        fresh = await self._desk.memory.get(Host, target_id)
-        if fresh is None or fresh.removed is not None:
-            raise Conflict(f"host {target_id} is gone")
-        expect = {"alloc_version": fresh.alloc_version, "resource_state": ResourceState.ENABLED}
-        return Update(Host, target_id, {"alloc_version": fresh.alloc_version + 1}, expect)
+    async def _book(self, target_ids: Sequence[int]) -> list[Update]:
+        """The targets must still take starts, and nobody else may have filled them since they were looked at."""
+        fresh = await self._desk.memory.select(Host, Query(equal={"removed": None}, among={"id": target_ids}))
+        gone = set(target_ids).difference(host.id for host in fresh)
+        if gone:
+            raise Conflict(f"hosts {sorted(gone)} are gone")
+        return [
+            Update(
+                Host, host.id, {"alloc_version": host.alloc_version + 1},
+                {"alloc_version": host.alloc_version, "resource_state": ResourceState.ENABLED},
+            )
+            for host in fresh
+        ]  # fmt: skip
 
     def _permit_changes(self, place: Placed) -> list[Change]:
         vm, target, journal = place.vm, place.target, self._desk.journal
@@ -141,8 +146,16 @@ class Runs:
         )  # fmt: skip
 
     async def start(self, vm: Vm, target: Host, run_epoch: int) -> None:
-        """Send the start. Idempotent. `Refused`: nothing runs. Any other error: it may, or may yet, run."""
+        """Send the start. Idempotent.
+
+        `StoreError`: it was not sent (`Conflict`: another run may be live). `Refused`: nothing runs. Any other error:
+        it may, or may yet, run.
+        """
         owner = self._epoch(target)
+        opened = (await self.open_permits([vm.id])).get(vm.id, [])
+        if [permit.run_epoch for permit in opened] != [run_epoch]:
+            runs = ", ".join(str(permit.run_epoch) for permit in opened) or "none"
+            raise Conflict(f"run {run_epoch} of VM {vm.name} is not started: its open runs are {runs}")
         grant = PermitGrant(vm.uuid, run_epoch, target.uuid, owner, Proof(ProofKind.NEVER_RAN, vm.uuid, 0.0))
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
         view, spec = self._desk.inventory.host_view(target), await self.spec(vm)

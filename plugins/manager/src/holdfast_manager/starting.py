@@ -3,9 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from holdfast.errors import Conflict, HoldfastError
+from holdfast.errors import Conflict, HoldfastError, StoreError
 from holdfast.hooks.store import Query, Update
 from holdfast.model import Host, Json, Moment, Permit, PermitState, Vm, Work, WorkStep
 
@@ -16,6 +16,7 @@ from holdfast_manager.runs import Runs, host_report, refused
 log = logging.getLogger("holdfast.manager.starting")
 
 _ASK_AGAIN_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class Starting:
@@ -31,7 +32,11 @@ class Starting:
     async def begin_due(self) -> None:
         """Begin what is due and not underway yet; returns once it is begun."""
         query = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
-        for work in await self._desk.memory.select(Work, query):
+        self.begin(await self._desk.memory.select(Work, query))
+
+    def begin(self, works: Iterable[Work]) -> None:
+        """Begin those of these that fall to this server and are not underway yet."""
+        for work in works:
             target = self._desk.inventory.hosts.get(work.target_host_id or 0)
             if target is None or work.id in self._underway or not self._desk.membership.owns(target.uuid):
                 continue
@@ -46,38 +51,43 @@ class Starting:
         return found
 
     async def _carry_on(self, work: Work, target: Host) -> None:
+        finished = False
         try:
             async with self._slot(target):
-                await self._one(work, target)
+                finished = await self._one(work, target)
         except Conflict as problem:
             log.info("VM work %d: somebody else was first: %s", work.id, problem)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         except HoldfastError as problem:
             log.warning("VM work %d is held up: %s", work.id, problem)
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
         finally:
             self._underway.discard(work.id)
-            self.kick()
+            if not finished:
+                self.kick()
 
-    async def _one(self, work: Work, target: Host) -> None:
+    async def _one(self, work: Work, target: Host) -> bool:
+        """One step of a work item; whether it was the last."""
         vm, permit = await self._runs.newest(work.instance_id)
         if permit is None or permit.state == PermitState.ENDED or permit.host_id != target.id:
             # Its target was lost meanwhile, and that host's proof has ended the run: back to planning.
             await self._desk.memory.commit([self._back(work, work.tried, work.excluded, 0.0)])
-            return
+            return False
         if permit.state == PermitState.RUNNING:
             await self._desk.memory.commit([self._done(work)])
-            return
+            return True
         if work.step == WorkStep.REVOKING:
             await self._find_out(work, vm, permit, target)
-            return
+            return False
         try:
             await self._runs.start(vm, target, permit.run_epoch)
+        except StoreError:
+            raise  # it was not sent
         except HoldfastError as problem:
-            if isinstance(problem, Conflict):
-                raise
             await self._failed(work, vm, permit, target, problem)
-            return
+            return False
         await self._running(work, vm, permit, target)
+        return True
 
     async def _running(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
         text = f"VM {vm.name} runs on host {target.name}, run {permit.run_epoch}"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, StoreError
 from holdfast.hooks.store import Query, Update
 from holdfast.model import (
     AsyncJob,
@@ -37,12 +37,19 @@ async def _deploy(job: Job) -> dict[str, Any] | None:
 
 async def _start(job: Job) -> dict[str, Any] | None:
     vm, permit = await job.manager.runs.newest((await job.vm()).id)
+    _not_on_its_way(vm)
     if permit is not None and permit.state != PermitState.ENDED:
         return await _go_on(job, vm, permit)
     if vm.state not in (VmState.STOPPED, VmState.ERROR):
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a stopped VM can be started")
     await _no_restart_underway(job, vm)
     return await _begin(job, vm)
+
+
+def _not_on_its_way(vm: Vm) -> None:
+    """A VM that moves has two open runs, and the newer one is not to be started or stopped alone."""
+    if vm.state == VmState.MIGRATING:
+        raise InvalidRequest(f"VM {vm.name} is being moved from one host to another: wait until that ends")
 
 
 async def _go_on(job: Job, vm: Vm, permit: Permit) -> dict[str, Any] | None:
@@ -106,6 +113,8 @@ async def _send_start(job: Job, vm: Vm, permit: Permit, target: Host) -> dict[st
     runs = job.manager.runs
     try:
         await runs.start(vm, target, permit.run_epoch)
+    except StoreError:
+        raise  # it was not sent
     except HoldfastError as problem:
         text = f"VM {vm.name} was not started on host {target.name}: {problem}"
         if not refused(problem):
@@ -158,8 +167,10 @@ async def _stop(job: Job) -> dict[str, Any] | None:
 
 async def stop_vm(job: Job, vm: Vm, graceful: bool) -> bool:
     """Stop a VM for good: its run ends with its host's word as proof. False if another server goes on with the job."""
+    _not_on_its_way(vm)
     await _cancel_restarts(job, vm)
     vm, permit = await job.manager.runs.newest(vm.id)
+    _not_on_its_way(vm)
     if permit is None or permit.state == PermitState.ENDED:
         if vm.state not in (VmState.STOPPED, VmState.ERROR, VmState.DESTROYED, VmState.EXPUNGING):
             await job.desk.memory.commit([Update(Vm, vm.id, {"state": VmState.STOPPED, "host_id": None})])
