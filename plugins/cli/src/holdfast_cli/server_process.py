@@ -21,6 +21,8 @@ LOG_NAME = "server.log"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _LOOK = 0.05
+_PORTS = range(20_000, 32_000)
+_PORT_TRIES = 100
 _LAST_LINES = 15
 
 _CONFIGURATION = """\
@@ -142,10 +144,19 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now, below those that the system gives to outgoing connections.
+
+    The server takes it a second or two later: from among those, some connection might have got it by then.
+    """
+    for _ in range(_PORT_TRIES):
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((ADDRESS, port))
+            except OSError:
+                continue
+            return port
+    raise ConfigurationError(f"no port from {_PORTS[0]} to {_PORTS[-1]} of {ADDRESS} is free; give one with --port")
 
 
 def _check_free(port: int) -> None:
