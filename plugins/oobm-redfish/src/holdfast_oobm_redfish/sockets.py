@@ -43,6 +43,14 @@ class TimedSocket(_Timed, socket.socket):
 class TimedTlsSocket(_Timed, ssl.SSLSocket):
     """A TLS connection with a deadline."""
 
+    def getpeername(self) -> Any:
+        # Asked while it is made. For one that was reset by then CPython raises without closing it; so it is left to
+        # the handshake to fail, which closes.
+        try:
+            return super().getpeername()
+        except OSError:
+            return None
+
 
 def open_connection(target: Target, contexts: Contexts, deadline: Deadline) -> TimedSocket | TimedTlsSocket:
     """A connection to the BMC that proved itself as `target.trust` asks, or an error of holdfast.errors."""

@@ -130,7 +130,8 @@ class Wire(BaseAdapter):
             assert body is None or isinstance(body, bytes), "the library sends JSON"
             connection.request(str(request.method), path, body=body, headers=headers)
             answer = connection.getresponse()
-            content = _read(answer, where)
+            with answer:
+                content = _read(answer, where)
             keep = self._target.scheme == "https" and not answer.will_close
             return _response(request, answer, content)
         except TimeoutError:
