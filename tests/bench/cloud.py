@@ -13,10 +13,11 @@ from typing import Any
 from holdfast.adapter import adapt
 from holdfast.config import from_document
 from holdfast.discovery import discover
+from holdfast.errors import Unreachable
 from holdfast.hooks.hypervisor import HostListener
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.points import POINTS
-from holdfast.hooks.store import Change, Insert
+from holdfast.hooks.store import Change, Insert, Query
 from holdfast.model import (
     Cluster,
     HaConfig,
@@ -38,7 +39,7 @@ from holdfast.model import (
     VmState,
     Zone,
 )
-from holdfast.model.states import HostStatus
+from holdfast.model.states import GuestState, HostStatus
 from holdfast.model.views import Beat, BmcView, HostView, VmReport, VmSpec
 from holdfast.plugins import Plugins
 from holdfast_store.sqlite import SqliteDatabase
@@ -174,7 +175,8 @@ class Fleet:
         self.start_seconds = start_seconds
         self.dead: set[str] = set()
         self.power_reads = 0
-        self.starts = 0
+        self.guests: dict[str, dict[str, int]] = {}
+        """Host uuid -> VM uuid -> run epoch of the runs that the host has."""
         self.cpu = 0.0
         """CPU seconds of the beating thread so far: the beats' making, and the manager's `on_beat`."""
         self.beats = 0
@@ -182,6 +184,12 @@ class Fleet:
         self._guard = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="beats", daemon=True)
+
+    def house(self, store: SqlStore) -> None:
+        """Let every host have the runs that the store believes in."""
+        hosts = {host.id: host.uuid for host in store.select(Host, Query())}
+        for vm in store.select(Vm, Query(unequal={"host_id": None})):
+            self.guests.setdefault(hosts[vm.host_id or 0], {})[vm.uuid] = vm.run_epoch
 
     def start(self) -> None:
         """Begin to beat for every attached host."""
@@ -243,16 +251,22 @@ class FleetHypervisor:
     def start_vm(self, host: HostView, vm: VmSpec, permit: PermitGrant, deadline: float) -> None:
         """Takes as long as a start does."""
         time.sleep(self._fleet.start_seconds)
-        self._fleet.starts += 1
+        self._fleet.guests.setdefault(host.uuid, {})[vm.uuid] = permit.run_epoch
 
     @hookimpl
     def stop_vm(self, host: HostView, vm_uuid: str, run_epoch: int, graceful: bool, deadline: float) -> None:
-        """Nothing to stop."""
+        """Ends the run at once."""
+        if self._fleet.guests.get(host.uuid, {}).get(vm_uuid, run_epoch + 1) <= run_epoch:
+            del self._fleet.guests[host.uuid][vm_uuid]
 
     @hookimpl
     def list_vms(self, host: HostView, deadline: float) -> tuple[VmReport, ...]:
-        """Never asked with runs in the store while a benchmark measures."""
-        return ()
+        """All runs of the host; a dead one does not answer."""
+        if host.uuid in self._fleet.dead:
+            time.sleep(deadline)
+            raise Unreachable(f"no answer within {deadline:g} s")
+        guests = self._fleet.guests.get(host.uuid, {})
+        return tuple(VmReport(uuid, GuestState.RUNNING, epoch) for uuid, epoch in list(guests.items()))
 
 
 class FleetOobm:
