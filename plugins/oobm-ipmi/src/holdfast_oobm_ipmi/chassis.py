@@ -50,8 +50,8 @@ async def power_action(bmc: Connection, action: PowerAction) -> str:
     wanted = _REPEATABLE.get(action)
     command = Command(0x00, 0x02, f"asking for {action}", bytes([_CONTROL[action]]), repeatable=wanted is not None)
     if wanted is None:
-        # It goes out only once, so make sure first that the session is still there to hear it.
-        await bmc.do(_STATUS)
+        # It goes out only once, so make sure first that the session is still there to hear it. Any answer will do.
+        await bmc.ask(_STATUS)
     reply = await bmc.ask(command)
     if reply.code == refusals.NOT_NOW and wanted is not None and await power_state(bmc) is wanted:
         return f"chassis control {action}: already so"

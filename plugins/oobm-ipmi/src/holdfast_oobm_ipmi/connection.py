@@ -5,6 +5,7 @@ Invariant: an answer that `ask` returns was given to the very command it sent, a
 
 import asyncio
 import collections
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,10 @@ TRIES_IN_SESSION: Final = 3
 """Unanswered sendings of a command before the session counts as lost; 1 if the command before went unanswered too."""
 
 STARVED_LOGINS: Final = 3
+LIVELY_FACTOR: Final = 2.0
+LOGIN_SECONDS: Final = 20.0
+"""The longest that one login may take, whoever waits for it."""
+
 BUSY_SECONDS: Final = 0.25
 BUSY_TRIES: Final = 8
 _SET_PRIVILEGE: Final = (0x06, 0x3B)
@@ -72,6 +77,7 @@ class Connection:
         self._waiting: asyncio.Future[Event | None] | None = None
         self._happenings: collections.deque[Event] = collections.deque()
         self._doubtful = False
+        self._login: asyncio.Task[None] | None = None
         self._doing = ""
         self._logged_in = 0.0
         self.last_used = self.last_heard = self._loop.time()
@@ -89,8 +95,8 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody is using it or waits to."""
-        return self.users > 0
+        """Whether somebody is using it or waits to, or a login is under way."""
+        return self.users > 0 or self._logging_in
 
     @property
     def session_age(self) -> float:
@@ -133,9 +139,31 @@ class Connection:
         return reply.data
 
     async def log_in(self) -> None:
-        """A session, if there is none. Tries until it is cancelled or the BMC says no."""
+        """A session, if there is none. Tries until it is cancelled or the BMC says no.
+
+        A login that makes progress goes on for a while when its caller has to leave: a BMC that is slower than the
+        callers' deadlines then has a session for the next one.
+        """
+        if self._login is not None and self._logging_in:
+            if self._loop.time() - self.last_heard <= self._first_patience * LIVELY_FACTOR:
+                await asyncio.shield(self._login)
+                return
+            # It waits ever longer for an answer; the new caller may have less time than that.
+            await _end(self._login)
         if not self.established:
-            await self._log_in()
+            self._login = self._loop.create_task(self._log_in())
+            self._login.add_done_callback(_seen)
+            await asyncio.shield(self._login)
+
+    @property
+    def _logging_in(self) -> bool:
+        return self._login is not None and not self._login.done()
+
+    def close(self) -> None:
+        """Hang up, and end a login that is under way."""
+        if self._login is not None:
+            self._login.cancel()
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Close the session and give the socket back. The next `ask` logs in anew. Idempotent."""
@@ -167,7 +195,10 @@ class Connection:
 
     async def _answer_to(self, command: Command) -> Reply:
         while True:
-            await self.log_in()
+            with contextlib.suppress(TimeoutError):
+                await self.log_in()
+            if not self.established:
+                continue
             self._doing = command.doing
             reply = await self._answer_in_session(command)
             if reply is not None:
@@ -226,12 +257,16 @@ class Connection:
 
     async def _log_in(self) -> None:
         self._doing = "looking up its address"
-        places = await self._network.find(self._target.address, self._target.port)
         try:
-            await self._get_session(places)
-            await self._take_privilege()
-            if self._target.uuid is not None:
-                await self._check_identity()
+            places = await self._network.find(self._target.address, self._target.port)
+        except Unreachable as error:
+            raise Unreachable(f"{self._target.where}: {error}") from error
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._get_session(places)
+                await self._take_privilege()
+                if self._target.uuid is not None:
+                    await self._check_identity()
         except BaseException:
             self.hang_up()
             raise
@@ -321,3 +356,14 @@ def describe(error: BaseException, target: Target) -> HoldfastError:
 def _give_up(waiting: "asyncio.Future[Event | None]") -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _seen(task: "asyncio.Task[None]") -> None:
+    # Its callers may all have left; asyncio would complain about an error that nobody looked at.
+    if not task.cancelled():
+        task.exception()

@@ -110,7 +110,7 @@ class Pool:
     def _drop(self, key: bytes) -> None:
         connection = self._connections.pop(key, None)
         if connection is not None:
-            connection.hang_up()
+            connection.close()
             keys = self._at_place[connection.target.place]
             keys.discard(key)
             if not keys:
@@ -133,7 +133,7 @@ class Pool:
         now = self._loop.time()
         every = self._limits.keep_alive
         if not connection.busy:
-            if now - connection.last_used > self._limits.idle:
+            if not connection.established or now - connection.last_used > self._limits.idle:
                 self._drop(key)
                 return
             if now - connection.last_heard >= every * _SOON or connection.session_age > self._limits.renew:
@@ -150,7 +150,7 @@ class Pool:
         except HoldfastError as error:
             # The next call logs in anew, and its caller gets to know what is wrong.
             log.info("session not kept: %s", error)
-            if not connection.busy and self._connections.get(key) is connection:
+            if self._connections.get(key) is connection and not connection.users:
                 self._drop(key)
         finally:
             connection.last_used = max(used, connection.last_used if connection.busy else used)

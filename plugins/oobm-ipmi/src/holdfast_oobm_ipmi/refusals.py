@@ -35,9 +35,10 @@ def login_refused(target: Target, status: int, step: str) -> DriverError:
     if status in _NAME:
         return AuthenticationFailed(f"{target.where}: the user {_user(target)} is not known there: {said}")
     if status in _CIPHER:
-        suites = " and ".join(map(str, target.suites))
+        suites = "suite " if len(target.suites) == 1 else "suites "
+        suites += " and ".join(map(str, target.suites))
         return AuthenticationFailed(
-            f"{target.where}: cipher suite {suites} is not accepted: {said}; allow it on the BMC or set cipher_suite"
+            f"{target.where}: cipher {suites} not accepted: {said}; allow it on the BMC or set cipher_suite"
         )
     if status == BAD_INTEGRITY:
         return AuthenticationFailed(f"{target.where}: the BMC does not accept our proof of the password: {said}")

@@ -39,7 +39,7 @@ class Resolver:
             # A name server that is down together with the hosts must not keep us from fencing them.
             if not found:
                 raise Unreachable(
-                    f"the name {address} of the BMC cannot be looked up ({error}); give its IP address, or mend DNS"
+                    f"the name {address} cannot be looked up ({error}); configure its IP address, or mend DNS"
                 ) from error
             return found
         self._known[address, port] = (self._loop.time(), found)

@@ -27,6 +27,7 @@ _SHA256_ATTEMPT: Final = 256
 _SHA1_ATTEMPT: Final = 1
 _ALGORITHMS: Final = {_SHA256_ATTEMPT: (3, 4, 1), _SHA1_ATTEMPT: (1, 1, 1)}
 _ALGORITHM_AT: Final = (16, 24, 32)
+_NO_MATCH: Final = 0x11
 _SHORTEST_PACKET: Final = 16
 _NO_QUEUE_ENTRY: Final = (None, None, None)
 _RMCP_PLUS: Final = 6
@@ -211,17 +212,17 @@ class RmcpSession(Session):  # type: ignore[misc]  # pyghmi has no type annotati
         if self.sessioncontext != "OPENSESSION" or data[0] != self.rmcptag:
             return
         status = data[1]
-        if status:
-            fall_back = self.attemptedhash == _SHA256_ATTEMPT and 3 in self._target.suites
-            if fall_back and not refusals.is_no_room(status):
+        chosen = () if status else tuple(data[at] & 0x3F for at in _ALGORITHM_AT)
+        if chosen != _ALGORITHMS[self.attemptedhash]:
+            # Who chooses weaker algorithms than those proposed, without a word, is followed only where it is allowed.
+            weaker = self.attemptedhash == _SHA256_ATTEMPT and 3 in self._target.suites
+            if weaker and (chosen == _ALGORITHMS[_SHA1_ATTEMPT] if not status else not refusals.is_no_room(status)):
                 self.attemptedhash = _SHA1_ATTEMPT
                 self._open_rmcpplus_request()
-                return
-            self._fail(refusals.login_refused(self._target, status, "the open session response"))
-            return
-        # A BMC, or somebody between, that chooses weaker algorithms than those proposed is not followed.
-        if tuple(data[at] & 0x3F for at in _ALGORITHM_AT) != _ALGORITHMS[self.attemptedhash]:
-            self._fail(refusals.login_refused(self._target, 0x11, "its choice of algorithms"))
+            elif status:
+                self._fail(refusals.login_refused(self._target, status, "the open session response"))
+            else:
+                self._fail(refusals.login_refused(self._target, _NO_MATCH, "effect by choosing others"))
             return
         super()._got_rmcp_response(data)
 

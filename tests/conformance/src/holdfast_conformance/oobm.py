@@ -20,7 +20,7 @@ from holdfast_conformance.suite import Conformance
 __all__ = ["OobmBench", "OobmCapabilities", "OobmConformance"]
 
 SHORT_DEADLINE = 1.0
-NEW_PASSWORD = "conformance-new-4711"  # a made-up one that the suite looks for
+NEW_PASSWORD = "Conf-new-4711"  # made up, distinctive, and within the 16 bytes that every BMC keeps
 THREADS = 8
 
 
