@@ -8,7 +8,7 @@ from certificates import Authority
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerState
 from holdfast.model.views import BmcView
-from holdfast_conformance import OobmBench, OobmCapabilities, OobmConformance
+from holdfast_conformance.oobm import OobmBench, OobmCapabilities, OobmConformance
 from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
 from holdfast_oobm_redfish.driver import RedfishOobm
 from strict_bmc import SYSTEMS, USER, Request, StrictBmc, StrictSystem

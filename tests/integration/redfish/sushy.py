@@ -20,7 +20,7 @@ from certificates import Pair
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerState
 from holdfast.model.views import BmcView
-from holdfast_conformance import OobmBench
+from holdfast_conformance.oobm import OobmBench
 from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
 
 USER, PASSWORD = "admin", "sushy-secret-1"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from holdfast_conformance import OobmCapabilities, OobmConformance
+from holdfast_conformance.oobm import OobmCapabilities, OobmConformance
 from holdfast_oobm_redfish.driver import RedfishOobm
 from sushy import SushyBench
 

@@ -1,0 +1,1 @@
+"""Power control of hosts that are VMs of an outer CloudStack."""
