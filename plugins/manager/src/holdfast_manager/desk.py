@@ -6,7 +6,7 @@ One object instead of ten constructor parameters; it holds no logic beyond look-
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import Conflict, HoldfastError
@@ -21,7 +21,7 @@ from holdfast_manager.journal import Journal
 from holdfast_manager.link import Links
 from holdfast_manager.membership import Membership
 from holdfast_manager.memory import Memory
-from holdfast_manager.probes import HostProbes, ProbeLimits
+from holdfast_manager.probes import WITNESSES, HostProbes, ProbeLimits
 
 log = logging.getLogger("holdfast.manager")
 
@@ -159,15 +159,22 @@ class Desk:
         """Whether the host is up and not in doubt."""
         return host.status == HostStatus.UP and self.states.get(host.id) in _CALM
 
-    def neighbours(self, host: Host) -> tuple[Host, ...]:
-        """Hosts of the same cluster that are up and not in doubt, those this server hears itself first."""
-        found = [
-            other
-            for other in self.inventory.hosts_of_cluster.get(host.cluster_id, ())
-            if other.id != host.id and self.is_calm(other)
-        ]
+    def neighbours(self, host: Host) -> Iterator[Host]:
+        """Hosts of the same cluster that are up and not in doubt."""
+        for other in self.inventory.hosts_of_cluster.get(host.cluster_id, ()):
+            if other.id != host.id and self.is_calm(other):
+                yield other
+
+    def witnesses(self, host: Host) -> tuple[Host, ...]:
+        """A few neighbours to ask, those this server hears itself first."""
         limit = self.silent_after()
-        return tuple(sorted(found, key=lambda other: not self.links.heard_within(other.uuid, limit)))
+        heard: list[Host] = []
+        others: list[Host] = []
+        for other in self.neighbours(host):
+            (heard if self.links.heard_within(other.uuid, limit) else others).append(other)
+            if len(heard) == WITNESSES:
+                break
+        return tuple([*heard, *others][:WITNESSES])
 
     def probes(self, host: Host) -> HostProbes:
         """Probes for one check of one host, on the inventory as it is now."""
@@ -183,7 +190,7 @@ class Desk:
             action_timeout=settings.number("kvm.ha.fence.timeout", cluster=cluster),
         )
         return HostProbes(
-            host, self.inventory, self.clock, limits, silence, self.neighbours(host), self.plugins.driver,
+            host, self.inventory, self.clock, limits, silence, self.witnesses(host), self.plugins.driver,
             self._agent_question(host), lambda: self.membership.owns(host.uuid),
         )  # fmt: skip
 

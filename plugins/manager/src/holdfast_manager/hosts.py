@@ -347,7 +347,9 @@ class Hosts:
         actor.set_polling(1.0 if provider.polls_health(view) else 0.0, view.details.get("simulator.ha.revision", ""))
         if actor.record.state in (None, HAState.DISABLED):
             actor.tell(Switched(True))
-        found = self._eligibility(actor, len(self.desk.neighbours(host)) if neighbours is None else neighbours)
+        found = self._eligibility(
+            actor, sum(1 for _ in self.desk.neighbours(host)) if neighbours is None else neighbours
+        )
         deliberate = found.eligible or not self._eligibility(actor, 1).eligible
         maintenance = host.resource_state in MAINTENANCE_STATES
         record = actor.record

@@ -20,7 +20,7 @@ from holdfast_manager.inventory import Inventory
 
 log = logging.getLogger("holdfast.manager.probes")
 
-_WITNESSES = 4
+WITNESSES = 4
 _TOO_SHORT = 0.05
 _OPINIONS = {PowerState.OFF: Opinion.DEAD, PowerState.ON: Opinion.ALIVE}
 
@@ -107,7 +107,7 @@ class HostProbes:
             return self._evidence(Kind.HEARTBEAT, Opinion.UNKNOWN, "neighbours", text, pool=pool.name)
         problems = []
         until = self._clock.monotonic() + self._limits.heartbeat_timeout
-        for neighbour in self._neighbours[:_WITNESSES]:
+        for neighbour in self._neighbours[:WITNESSES]:
             # Half of what is left for each: one that does not answer must not take the next one's time.
             seconds = (until - self._clock.monotonic()) / 2
             if seconds <= _TOO_SHORT:

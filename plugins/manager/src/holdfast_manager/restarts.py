@@ -25,7 +25,9 @@ from holdfast_manager.starting import Starting
 log = logging.getLogger("holdfast.manager.restarts")
 
 _SYSTEM = frozenset({VmType.ROUTER, VmType.ELASTIC_LOAD_BALANCER, VmType.CONSOLE_PROXY, VmType.SECONDARY_STORAGE})
-_BATCH = 200
+_BATCH = 500
+_BEGUN_TOGETHER = 2000
+"""Starts take the time of the permits that are still to come, so they wait for that many; hosts are slower anyway."""
 _LOOK_SECONDS = 1.0
 _AFRESH_SECONDS = 0.1
 
@@ -135,8 +137,13 @@ class Restarts:
             requests.append(self._placing.request(vm, "ha", excluded, pinned, near=lost))
         rooms = await self._placing.rooms(vm.data_center_id for _, vm in ready)
         plan = await self._placing.plan(requests, rooms)
+        permitted: list[Work] = []
         for start in range(0, len(ready), _BATCH):
-            await self._permit(ready[start : start + _BATCH], plan)
+            permitted += await self._permit(ready[start : start + _BATCH], plan)
+            if len(permitted) >= _BEGUN_TOGETHER:
+                self._starting.begin(permitted)
+                permitted = []
+        self._starting.begin(permitted)
 
     def _takes_starts(self, host: Host) -> bool:
         room = self._desk.inventory.room(host)
@@ -152,11 +159,14 @@ class Restarts:
                 found[hosts[host_id].uuid] = "failed to start this VM before"
         return found
 
-    async def _permit(self, batch: list[tuple[Work, Vm]], plan: Plan) -> None:
-        """Permits for what found a place, explanations for what did not. A conflict means: plan afresh, soon."""
+    async def _permit(self, batch: list[tuple[Work, Vm]], plan: Plan) -> list[Work]:
+        """Permits for what found a place, explanations for what did not. A conflict means: plan afresh, soon.
+
+        Returns what may be started now.
+        """
         placed: list[Placed] = []
         changes: list[Change] = []
-        begun: list[Work] = []
+        permitted: list[Work] = []
         nowhere = []
         for work, vm in batch:
             chosen = plan.decisions[vm.uuid].host
@@ -169,17 +179,18 @@ class Restarts:
             placed.append(Placed(vm, target, kind, work.proof, guard))
             taken = self._taken(work, vm, target, plan)
             changes += [taken, self._restart_event(vm, target)]
-            begun.append(replace(work, **taken.values))
+            permitted.append(replace(work, **taken.values))
         await asyncio.gather(*nowhere)
         if not placed:
-            return
+            return []
         try:
             await self._runs.permit(placed, *changes)
-            self._starting.begin(begun)  # at once: the next batch takes a while
         except (Conflict, InvalidRequest) as problem:
             log.info("restarts are planned afresh: %s", problem)
             self._desk.ring_inventory()  # a host may have been closed since the tables were read
             asyncio.get_running_loop().call_later(_AFRESH_SECONDS, self.kick)
+            return []
+        return permitted
 
     def _taken(self, work: Work, vm: Vm, target: Host, plan: Plan) -> Update:
         values = {

@@ -4,6 +4,7 @@ Invariant kept here: a start is sent only after its permit was stored in a batch
 an earlier run is open, (b) that the target takes starts, and (c) that this server still owns the host it acts for.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from holdfast_manager.memory import side_by_side
 
 log = logging.getLogger("holdfast.manager.runs")
 
+_LOOKS_AT_ONCE = 32
+"""Starts that read the store at once: the planning of those that have no permit yet must not queue behind hundreds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -51,6 +55,9 @@ class Runs:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._templates: dict[int, str] = {}
+        """Template id -> uuid, neither of which ever changes."""
+        self._turn = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     # --- permits -----------------------------------------------------------------------------------------------
 
@@ -138,11 +145,13 @@ class Runs:
 
     async def spec(self, vm: Vm) -> VmSpec:
         """The VM as its hypervisor needs it."""
-        template = await self._desk.memory.get(Template, vm.vm_template_id)
+        if vm.vm_template_id not in self._templates:
+            template = await self._desk.memory.get(Template, vm.vm_template_id)
+            self._templates[vm.vm_template_id] = template.uuid if template else ""
         pool = self._desk.inventory.pools.get(vm.pool_id or 0)
         return VmSpec(
             vm.uuid, vm.name, vm.instance_name, vm.cpu, vm.cpu_speed, vm.ram,
-            template.uuid if template else "", pool.uuid if pool else "",
+            self._templates[vm.vm_template_id], pool.uuid if pool else "",
         )  # fmt: skip
 
     async def start(self, vm: Vm, target: Host, run_epoch: int) -> None:
@@ -152,7 +161,8 @@ class Runs:
         it may, or may yet, run.
         """
         owner = self._epoch(target)
-        opened = (await self.open_permits([vm.id])).get(vm.id, [])
+        async with self._turn:
+            opened = (await self.open_permits([vm.id])).get(vm.id, [])
         if [permit.run_epoch for permit in opened] != [run_epoch]:
             runs = ", ".join(str(permit.run_epoch) for permit in opened) or "none"
             raise Conflict(f"run {run_epoch} of VM {vm.name} is not started: its open runs are {runs}")
@@ -223,6 +233,10 @@ class Runs:
 
     async def newest(self, vm_id: int) -> tuple[Vm, Permit | None]:
         """The VM as stored now, and the permit of its newest run that is not ended, else of its newest run."""
+        async with self._turn:
+            return await self._newest(vm_id)
+
+    async def _newest(self, vm_id: int) -> tuple[Vm, Permit | None]:
         vm = await self._desk.memory.get(Vm, vm_id)
         if vm is None:
             raise InvalidRequest(f"VM {vm_id} is gone")
