@@ -54,6 +54,7 @@ class Request(BaseHTTPRequestHandler):
     """Answers as the `StrictBmc` of its server says."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "StrictServer"
     seen: Seen
 

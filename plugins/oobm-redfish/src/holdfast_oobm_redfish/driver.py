@@ -4,12 +4,12 @@ import secrets
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from holdfast.errors import ConfigurationError, DriverError, Refused, Unreachable
+from holdfast.errors import ConfigurationError, DriverError, HoldfastError, Refused, Unreachable
 from holdfast.hooks.markers import hookimpl
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
@@ -20,6 +20,7 @@ from holdfast_oobm_redfish import accounts, power, systems
 from holdfast_oobm_redfish.bmc import Bmc
 from holdfast_oobm_redfish.deadline import Deadline
 from holdfast_oobm_redfish.sockets import TimedTlsSocket
+from holdfast_oobm_redfish.sweep import Sweep
 from holdfast_oobm_redfish.target import AUTHENTICATIONS, PER_BMC, SCHEMES, Target, read_target
 from holdfast_oobm_redfish.trust import Contexts, Trust, read_fingerprints
 
@@ -60,6 +61,7 @@ class RedfishOobm:
         "system": Option(str, "", "id of the system, where every BMC has several and calls them alike"),
         "retries": Option(int, 2, "how often a question, or OFF, is sent again within its deadline", low=0, high=10),
         "sessions": Option(int, 4096, "how many BMCs to stay logged in to", low=1, high=100_000),
+        "threads": Option(int, 32, "how many BMCs to read at once in a sweep over many", low=1, high=512),
         "bmcs": Option(dict, {}, "options of single BMCs by address", check=_check_bmcs),
     }
 
@@ -69,6 +71,7 @@ class RedfishOobm:
         self._contexts = Contexts()
         self._lock = threading.Lock()
         self._bmcs: OrderedDict[bytes, Bmc] = OrderedDict()
+        self._sweep = Sweep(self.power_state, self._settings["threads"])
         self._at_exit = weakref.finalize(self, _leave, self._bmcs)
 
     @hookimpl
@@ -76,6 +79,11 @@ class RedfishOobm:
         """Ask the BMC now. Anything but a plain On or Off is `UNKNOWN`."""
         limit, target = Deadline(deadline), read_target(bmc, self._settings)
         return systems.read(self._bmc(target), target, limit).state
+
+    @hookimpl
+    def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> dict[str, PowerState | HoldfastError]:
+        """Read many at once in a bounded pool. BMCs that were dark last time are first seen to take a connection."""
+        return self._sweep.ask(bmcs, deadline)
 
     @hookimpl
     def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:
@@ -108,6 +116,7 @@ class RedfishOobm:
 
     def close(self) -> None:
         """Log out everywhere. What is asked afterwards logs in again."""
+        self._sweep.close()
         with self._lock:
             kept = list(self._bmcs.values())
             self._bmcs.clear()
