@@ -31,6 +31,7 @@ from holdfast.engine.incident import (
     Silent,
     Switched,
     Tick,
+    Stage,
 )
 from holdfast.engine.policy import HostPolicy, host_policy
 from holdfast.engine.resumption import resume
@@ -216,9 +217,15 @@ class Bed:
         return self.tell(Declared(declaration(self.now)))
 
     def listen(self) -> None:
-        """Let a fence that was taken over listen for as long as it does before it cuts; answers no pool meanwhile."""
+        """Let a fence that was taken over listen for as long as it does, then give it the sign of death it looks for."""
         if CutPower not in self.in_flight and self.host.fence is not None and self.host.fence.next_at > self.now:
             self.advance(self.host.fence.next_at - self.now)
+        self.witness()
+
+    def witness(self) -> None:
+        """If a fence looks for a fresh sign of death before it cuts, let it read the chassis OFF."""
+        if self.host.fence is not None and self.host.fence.stage is Stage.LOOKING:
+            self.read(Opinion.DEAD)
 
     def cut(self, accepted: bool = True, detail: str = "") -> "Bed":
         """From Prepare in flight to the answered cut, its first read-back in flight."""

@@ -137,10 +137,12 @@ def test_a_crash_in_the_last_attempt_does_not_swallow_the_alert() -> None:
         bed.answer(CutPower, False, "no route to the BMC")
         bed.read(Opinion.UNKNOWN)
         bed.to_due()
+        bed.witness()
         while CutPower not in bed.in_flight:
             if AskActivity in bed.in_flight:
                 bed.activity()
             bed.to_due()
+            bed.witness()
     assert bed.alarms() == ["ALERT.HA.FENCE.STUCK"]
 
 

@@ -32,6 +32,7 @@ def answer_pools_until_cut(bed: Bed, *opinions: Opinion, lasting: float = 5.0) -
         if AskActivity in bed.in_flight:
             bed.activity(*opinions, lasting=lasting)
         assert bed.to_due()
+        bed.witness()
 
 
 # --- an admin's word -------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def answer_pools_until_cut(bed: Bed, *opinions: Opinion, lasting: float = 5.0) -
         if AskActivity in bed.in_flight:
             bed.activity(*opinions, lasting=lasting)
         assert bed.to_due()
+        bed.witness()
 
 
 # --- power loss ------------------------------------------------------------------------------------------------------
@@ -349,3 +350,53 @@ def test_a_beat_of_a_healthy_host_costs_nothing() -> None:
     assert bed.host is before
     bed.tell(Tick())
     assert bed.host is before
+
+
+# --- a cut that lost its witness -------------------------------------------------------------------------------------
+
+
+def test_a_retry_spares_a_host_that_writes_again() -> None:
+    """The first cut never reached the BMC; the host writes to its storage again: no second cut, and an alert (S4)."""
+    bed = Bed().enable().hang().cut(accepted=False, detail="no route")
+    bed.read(UNKNOWN)
+    cuts = len(bed.all(CutPower))
+    for _ in range(60):
+        if AskActivity in bed.in_flight:
+            bed.activity(ALIVE)
+        if ReadPower in bed.in_flight:
+            bed.read(ALIVE)
+        bed.to_due()
+    assert len(bed.all(CutPower)) == cuts
+    assert bed.alarms() == ["ALERT.HA.FENCE.STUCK"]
+    assert "without a fresh sign of death" in bed.host.held
+    bed.tell(Heard())
+    assert bed.host.state is HAState.AVAILABLE
+
+
+@pytest.mark.parametrize("sign", ["chassis off", "pools dead"])
+def test_a_retry_goes_on_with_a_fresh_sign_of_death(sign: str) -> None:
+    """Chassis OFF, or every pool dead again, and the next cut is sent."""
+    bed = Bed().enable().hang().cut(accepted=False, detail="no route")
+    bed.read(UNKNOWN)
+    cuts = len(bed.all(CutPower))
+    for _ in range(40):
+        if AskActivity in bed.in_flight:
+            bed.activity(DEAD if sign == "pools dead" else UNKNOWN)
+        if ReadPower in bed.in_flight:
+            bed.read(DEAD if sign == "chassis off" else UNKNOWN)
+        bed.to_due()
+        if len(bed.all(CutPower)) > cuts:
+            return
+    raise AssertionError("the second cut was never sent")
+
+
+def test_a_cut_that_was_held_up_looks_again() -> None:
+    """The store answered only a minute after the host was condemned: its witness is stale by then (S2, S4)."""
+    bed = Bed().enable().lose_power()
+    bed.advance(60.0)
+    bed.answer(Prepare)
+    assert not bed.all(CutPower)
+    bed.read(ALIVE)
+    assert not bed.all(CutPower)
+    bed.tell(Heard())
+    assert bed.host.state is HAState.AVAILABLE

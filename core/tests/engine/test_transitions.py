@@ -90,6 +90,7 @@ def retry_fence(bed: Bed) -> None:
         if AskActivity in bed.in_flight:
             bed.activity(UNKNOWN)
         bed.to_due()
+        bed.witness()
 
 
 def give_up_recovery(bed: Bed) -> None:

@@ -153,7 +153,8 @@ def _fencing(host: HostHa, fence: Fence, now: float, policy: HostPolicy, domains
         said.append(_lease(host, now, policy))
         if fence.stage is not Stage.PREPARING:
             said.append("declareHostDead proves it dead at once")
-    if fence.cause is not HAEvent.DECLARED_DEAD and (not fence.attempt or fence.stage is Stage.WAITING):
+    between = not fence.attempt or fence.stage in (Stage.WAITING, Stage.LOOKING)
+    if fence.cause is not HAEvent.DECLARED_DEAD and between:
         said.append("one beat of its agent ends the fence")
     return tuple(said)
 
@@ -166,6 +167,8 @@ def _stage(host: HostHa, fence: Fence, now: float, policy: HostPolicy) -> str:
             proof = _PROVEN_WHEN_PREPARED.get(fence.cause)
             then = f"then the proof is complete: {proof}" if proof else "then its power is cut"
             return f"its quarantine and the list of its VMs to be stored; {then}{failure}"
+        case Stage.LOOKING:
+            return f"a fresh sign of death before its power is cut: chassis OFF, or every storage pool dead{failure}"
         case Stage.CUTTING:
             return f"the BMC's answer to the power cut; {ends}{failure}"
         case Stage.READING:

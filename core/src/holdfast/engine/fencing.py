@@ -7,6 +7,7 @@ watchdog, or (c) with an admin's declaration. In each case after `Prepared`: no 
 
 from math import inf
 
+from holdfast.engine import verdict
 from holdfast.engine.brake import Domain, held
 from holdfast.engine.incident import (
     Alarm,
@@ -42,7 +43,7 @@ def next_due(host: HostHa) -> float:
         return min(due, fence.next_at)
     if fence.stage is Stage.READING:
         return min(due, fence.attempt_ends, inf if host.action_busy else fence.next_at)
-    if fence.stage is Stage.CUTTING:
+    if fence.stage in (Stage.CUTTING, Stage.LOOKING):
         return min(due, fence.attempt_ends)
     return due
 
@@ -73,6 +74,8 @@ def tick(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain, ..
     decisions: tuple[Decision, ...] = ()
     if fence.stage in (Stage.READY, Stage.WAITING) and now >= fence.next_at:
         host, decisions = _cut(host, now, policy, domains)
+    elif fence.stage is Stage.LOOKING and now >= fence.attempt_ends:
+        host, decisions = _unwitnessed(host, now, policy, "the BMC was not read in time")
     elif fence.stage in (Stage.CUTTING, Stage.READING) and now >= fence.attempt_ends:
         host, decisions = _attempt_failed(host, now, policy, fence.problem or "OFF was not read back in time")
     elif fence.stage is Stage.READING and not host.action_busy and now >= fence.next_at:
@@ -89,6 +92,35 @@ def _cut(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain, ..
         # Looked at again each interval: the brake lets go by itself when the others come back or are proven off.
         alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.BRAKE", brake),)
         return host._replace(held=brake, fence=fence._replace(next_at=now + policy.activity_interval)), alarms
+    if not _witnessed(host, now, policy):
+        fence = fence._replace(stage=Stage.LOOKING, next_at=inf, attempt_ends=now + policy.fence_timeout)
+        return host._replace(fence=fence, action_busy=True), (ReadPower(host.token),)
+    return _send_cut(host, now, policy)
+
+
+def _witnessed(host: HostHa, now: float, policy: HostPolicy) -> bool:
+    """Whether the cut still rests on a witness: the one that began this fence a moment ago, or every pool dead now.
+
+    A retry, a fence that waited for the store or for the brake, and one that was taken over do not: the host may have
+    come back meanwhile, where only its link is still cut (S4).
+    """
+    if not _of(host).attempt and now - host.since < policy.stale_after:
+        return True
+    return verdict.activity(host.activity_evidence, now).opinion is Opinion.DEAD
+
+
+def _unwitnessed(host: HostHa, now: float, policy: HostPolicy, why: str) -> Step:
+    """No fresh sign of death: the cut is not sent, and it is looked again later."""
+    seen = "; ".join(e.detail for e in host.activity_evidence if e.detail) or "no storage heartbeat could be read"
+    text = f"power is not cut without a fresh sign of death: {seen}; {why}"
+    stage = Stage.WAITING if _of(host).attempt else Stage.READY
+    fence = _of(host)._replace(stage=stage, next_at=now + policy.fence_retry, attempt_ends=inf)
+    alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.FENCE.STUCK", text),)
+    return host._replace(fence=fence, held=text, action_busy=False, token=host.token + 1, activity_busy=False), alarms
+
+
+def _send_cut(host: HostHa, now: float, policy: HostPolicy) -> Step:
+    fence = _of(host)
     decisions: tuple[Decision, ...] = ()
     if fence.attempt:
         host, decisions = move(host, HAEvent.RETRY_FENCING, now, fence.problem, fence.reads)
@@ -110,8 +142,12 @@ def cut_done(host: HostHa, seen: CutDone, now: float) -> Step:
 
 
 def power_read(host: HostHa, evidence: Evidence, now: float, policy: HostPolicy) -> Step:
-    """One read-back. Only consecutive OFF answers count."""
+    """One read-back. Only consecutive OFF answers count. Before a cut, one OFF answer is the witness it needs."""
     fence = _of(host)
+    if fence.stage is Stage.LOOKING:
+        if evidence.read_at(now) is Opinion.DEAD:
+            return _send_cut(host, now, policy)
+        return _unwitnessed(host, now, policy, evidence.detail or "the chassis is not off")
     host = host._replace(action_busy=False)
     opinion = evidence.read_at(now)
     if opinion is Opinion.DEAD:
@@ -155,7 +191,8 @@ def survived(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: s
     then, and only if nothing read OFF, the host is let go.
     """
     fence = _of(host)
-    if fence.cause is HAEvent.DECLARED_DEAD or (fence.attempt and fence.stage is not Stage.WAITING):
+    is_open = fence.attempt and fence.stage not in (Stage.WAITING, Stage.LOOKING)
+    if fence.cause is HAEvent.DECLARED_DEAD or is_open:
         return host, ()
     text = reason if not fence.attempt else f"the host answers after {fence.attempt} fence attempts: {reason}"
     alarms: tuple[Decision, ...] = (Alarm("ALERT.HA.FENCE.SURVIVED", text),) if fence.attempt else ()

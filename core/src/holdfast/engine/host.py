@@ -42,6 +42,7 @@ from holdfast.model.states import HAEvent, HAState, Opinion
 
 _WATCHED = frozenset({HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED})
 _QUIET = frozenset({None, HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED})
+_READ_IN = frozenset({Stage.READING, Stage.LOOKING})
 _NOTHING: tuple[Decision, ...] = ()
 
 
@@ -333,7 +334,7 @@ def _cut_done(host: HostHa, seen: CutDone, now: float, policy: HostPolicy, domai
 
 
 def _power_read(host: HostHa, seen: PowerRead, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
-    if seen.token != host.token or host.fence is None or host.fence.stage is not Stage.READING or not host.action_busy:
+    if seen.token != host.token or host.fence is None or host.fence.stage not in _READ_IN or not host.action_busy:
         return host, _NOTHING
     return fencing.power_read(host, seen.evidence, now, policy)
 

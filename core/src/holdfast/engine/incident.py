@@ -24,10 +24,14 @@ class Samples(NamedTuple):
 
 
 class Stage(StrEnum):
-    """Where a fence stands. Power is only cut after the host is quarantined and its VMs are written down (S8)."""
+    """Where a fence stands. Power is only cut after the host is quarantined and its VMs are written down (S8).
+
+    `LOOKING`: a fresh sign of death is sought before a cut that does not follow its witness at once (S4).
+    """
 
     PREPARING = "preparing"
     READY = "ready"
+    LOOKING = "looking"
     CUTTING = "cutting"
     READING = "reading-back"
     WAITING = "waiting"

@@ -104,7 +104,7 @@ class RuleWatch:
     def _life(self, before: HostHa) -> None:
         self._silent = self._lease = False
         self._off_run = self._dead_run = 0
-        waiting = before.fence is not None and before.fence.stage is Stage.WAITING
+        waiting = before.fence is not None and before.fence.stage in (Stage.WAITING, Stage.LOOKING)
         if not self._outcome_open or waiting:
             self._condemned = False
 
