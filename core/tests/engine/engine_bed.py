@@ -29,9 +29,9 @@ from holdfast.engine.incident import (
     Recover,
     RecoverDone,
     Silent,
+    Stage,
     Switched,
     Tick,
-    Stage,
 )
 from holdfast.engine.policy import HostPolicy, host_policy
 from holdfast.engine.resumption import resume
@@ -217,7 +217,7 @@ class Bed:
         return self.tell(Declared(declaration(self.now)))
 
     def listen(self) -> None:
-        """Let a fence that was taken over listen for as long as it does, then give it the sign of death it looks for."""
+        """Let a fence that was taken over listen, then give it the sign of death that it looks for."""
         if CutPower not in self.in_flight and self.host.fence is not None and self.host.fence.next_at > self.now:
             self.advance(self.host.fence.next_at - self.now)
         self.witness()

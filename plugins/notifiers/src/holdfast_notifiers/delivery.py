@@ -73,7 +73,7 @@ def _remembered(
 class _SameOrigin(HTTPRedirectHandler):
     """Follows only what keeps the POST and stays at the same scheme, host and port: the body and the token go along."""
 
-    def redirect_request(  # noqa: PLR0917 - urllib's own signature
+    def redirect_request(
         self, request: Request, answer: IO[bytes], code: int, reason: str, headers: Message, url: str
     ) -> Request:
         old, new = urlsplit(request.full_url), urlsplit(url)
