@@ -8,10 +8,12 @@ Prints the ports on one line. Speaks RMCP+ with cipher suites 3 and 17, and take
     grant LEVEL       grant this privilege level at most
     suites 3|17|both  accept these cipher suites
     dark SHARE        this share of the BMCs, evenly spread, answers nothing
+    delay SECONDS     take so long for each answer
     forget            lose all sessions, as a restart does
     cpu               print the processor time used so far, in seconds
 """
 
+import collections
 import hmac
 import os
 import resource
@@ -69,6 +71,8 @@ class Farm:
         self.login_status = 0
         self.most_privilege = 4
         self.accepted = SUITES["both"]
+        self.delay = 0.0
+        self._later: collections.deque[tuple[float, Bmc, bytes, Any]] = collections.deque()
         self._epoll = select.epoll()
         self._bmcs: dict[int, Bmc] = {}
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -88,7 +92,8 @@ class Farm:
         """Answer until the input ends."""
         self._epoll.register(sys.stdin, select.EPOLLIN)
         while True:
-            for number, _ in self._epoll.poll(maxevents=_EVENTS_PER_LOOK):
+            rest = max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+            for number, _ in self._epoll.poll(rest, _EVENTS_PER_LOOK):
                 if number == sys.stdin.fileno():
                     line = os.read(number, 4096).decode()
                     if not line:
@@ -97,6 +102,9 @@ class Farm:
                         self._advise(words.split())
                 else:
                     self._serve(self._bmcs[number])
+            while self._later and self._later[0][0] <= time.monotonic():
+                _, bmc, answer, client = self._later.popleft()
+                bmc.handle.sendto(answer, client)
 
     def _advise(self, words: list[str]) -> None:
         match words:
@@ -114,6 +122,8 @@ class Farm:
             case ["dark", share]:
                 for index, bmc in enumerate(self._bmcs.values()):
                     bmc.is_dark = int((index + 1) * float(share)) > int(index * float(share))
+            case ["delay", seconds]:
+                self.delay = float(seconds)
             case ["forget"]:
                 for bmc in self._bmcs.values():
                     bmc.sessions.clear()
@@ -130,7 +140,9 @@ class Farm:
             if bmc.is_dark:
                 continue
             answer = self._answer(bmc, packet)
-            if answer:
+            if answer and self.delay:
+                self._later.append((time.monotonic() + self.delay, bmc, answer, client))
+            elif answer:
                 bmc.handle.sendto(answer, client)
 
     def _answer(self, bmc: Bmc, packet: bytes) -> bytes:

@@ -5,7 +5,8 @@ from typing import Final
 from holdfast.errors import Refused
 
 from holdfast_oobm_ipmi import refusals
-from holdfast_oobm_ipmi.connection import Command, Connection
+from holdfast_oobm_ipmi.connection import Connection
+from holdfast_oobm_ipmi.exchange import Command
 
 _APPLICATION: Final = 0x06
 _THIS_CHANNEL: Final = 0x0E

@@ -6,7 +6,8 @@ from holdfast.errors import Unsupported
 from holdfast.model.states import PowerAction, PowerState
 
 from holdfast_oobm_ipmi import refusals
-from holdfast_oobm_ipmi.connection import Command, Connection
+from holdfast_oobm_ipmi.connection import Connection
+from holdfast_oobm_ipmi.exchange import Command
 
 _STATUS: Final = Command(0x00, 0x01, "asking for the chassis status")
 _SHORTEST_STATUS: Final = 3

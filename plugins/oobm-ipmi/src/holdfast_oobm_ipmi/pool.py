@@ -10,9 +10,10 @@ from typing import Final, TypeVar
 
 from holdfast.errors import HoldfastError, Unreachable
 
-from holdfast_oobm_ipmi.connection import Command, Connection
-from holdfast_oobm_ipmi.resolver import Found, Resolver
-from holdfast_oobm_ipmi.sockets import Address, Line, Receiver, SharedSockets
+from holdfast_oobm_ipmi.connection import Connection
+from holdfast_oobm_ipmi.exchange import Command
+from holdfast_oobm_ipmi.resolver import Resolver
+from holdfast_oobm_ipmi.sockets import SharedSockets
 from holdfast_oobm_ipmi.target import Target
 
 log = logging.getLogger(__name__)
@@ -83,18 +84,12 @@ class Pool:
         self._sockets.close()
         self._resolver.close()
 
-    async def find(self, address: str, port: int) -> Found:
-        """Where a BMC may be."""
-        return await self._resolver.find(address, port)
-
-    def attach(self, family: int, address: Address, receiver: Receiver) -> Line:
-        """A line to one address."""
-        return self._sockets.attach(family, address, receiver)
-
     def _add(self, key: bytes, target: Target) -> Connection:
         if len(self._connections) >= self._limits.most:
             self._make_room(target)
-        connection = self._connections[key] = Connection(target, self, self._limits.first_patience)
+        connection = self._connections[key] = Connection(
+            target, self._resolver, self._sockets, self._limits.first_patience
+        )
         self._at_place.setdefault(target.place, set()).add(key)
         self._look_later(key, connection, self._limits.keep_alive * random.uniform(0.8, 1.0))  # noqa: S311
         return connection
@@ -136,24 +131,21 @@ class Pool:
             if not connection.established or now - connection.last_used > self._limits.idle:
                 self._drop(key)
                 return
-            if now - connection.last_heard >= every * _SOON or connection.session_age > self._limits.renew:
+            if connection.silent_for >= every * _SOON or connection.session_age > self._limits.renew:
                 chore = self._loop.create_task(self._keep(key, connection))
                 self._chores.add(chore)
                 chore.add_done_callback(self._chores.discard)
         self._look_later(key, connection, every * random.uniform(0.8, 1.0))  # noqa: S311  # staggers, hides nothing
 
     async def _keep(self, key: bytes, connection: Connection) -> None:
-        used = connection.last_used
         try:
             until = self._loop.time() + KEEP_ALIVE_PATIENCE
-            await connection.perform(self._refresh, until, KEEP_ALIVE_PATIENCE)
+            await connection.perform(self._refresh, until, KEEP_ALIVE_PATIENCE, is_chore=True)
         except HoldfastError as error:
             # The next call logs in anew, and its caller gets to know what is wrong.
             log.info("session not kept: %s", error)
-            if self._connections.get(key) is connection and not connection.users:
+            if self._connections.get(key) is connection and not connection.in_use:
                 self._drop(key)
-        finally:
-            connection.last_used = max(used, connection.last_used if connection.busy else used)
 
     async def _refresh(self, connection: Connection) -> None:
         if connection.session_age > self._limits.renew:
