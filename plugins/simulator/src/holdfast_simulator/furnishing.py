@@ -1,6 +1,6 @@
 """The rows of a simulated cloud, and the VMs that run in it from the start."""
 
-from holdfast.hooks.store import Change, Insert, Update
+from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import (
     Cluster,
     Configuration,
@@ -35,44 +35,54 @@ def furnish(scenario: Scenario, world: World, store: MemoryStore) -> None:
     """Hosts, pools and running HA VMs, in the world and in the tables alike."""
     size = scenario.world
     store.commit([Insert(Configuration(name=name, value=value)) for name, value in sorted(scenario.settings.items())])
-    (zone,) = store.commit([Insert(Zone(uuid="z1", name="z1"))])
-    (pod,) = store.commit([Insert(Pod(uuid="pod1", name="pod1", data_center_id=zone))])
-    names = [f"c{number}" for number in range(1, size.clusters + 1)]
-    clusters = store.commit(
-        [
-            Insert(Cluster(uuid=name, name=name, pod_id=pod, data_center_id=zone, hypervisor_type="Simulator"))
-            for name in names
-        ]
-    )
+    zones = [_zone(number, store) for number in range(1, size.zones + 1)]
+    places = [_cluster(f"c{number}", store, zones[(number - 1) % size.zones]) for number in range(1, size.clusters + 1)]
     store.commit(
         [
             Insert(ServiceOffering(uuid="o1", name="o1", display_text="", cpu=1, speed=500, ram_size=_VM_RAM)),
             Insert(Template(uuid="t1", name="t1", display_text="", hypervisor_type="Simulator")),
         ]
     )
-    _pools(scenario, world, store, zone)
+    for number in range(1, size.pools + 1):
+        _pool(f"p{number}", world, store, zones[(number - 1) % size.zones][0])
     for number in range(1, size.hosts + 1):
-        _host(f"h{number}", world, store, (zone, pod, clusters[(number - 1) % size.clusters]))
+        _host(f"h{number}", world, store, places[(number - 1) % size.clusters])
     for number in range(1, size.vms + 1):
         _vm(number, (number - 1) % (size.hosts - size.spare) + 1, world, store)
 
 
-def _pools(scenario: Scenario, world: World, store: MemoryStore, zone: int) -> None:
-    for number in range(1, scenario.world.pools + 1):
-        name = f"p{number}"
-        world.add_pool(name)
-        pool = StoragePool(
-            uuid=name, name=name, pool_type="NetworkFilesystem", scope="ZONE", heartbeat="simulator",
-            data_center_id=zone,
-        )  # fmt: skip
-        store.commit([Insert(pool)])
+def _zone(number: int, store: MemoryStore) -> tuple[int, int]:
+    """A zone and its only pod, by database id."""
+    (zone,) = store.commit([Insert(Zone(uuid=f"z{number}", name=f"z{number}"))])
+    (pod,) = store.commit([Insert(Pod(uuid=f"pod{number}", name=f"pod{number}", data_center_id=zone))])
+    return zone, pod
+
+
+def _cluster(name: str, store: MemoryStore, within: tuple[int, int]) -> tuple[int, int, int]:
+    """Zone, pod and cluster, by database id."""
+    zone, pod = within
+    row = Cluster(uuid=name, name=name, pod_id=pod, data_center_id=zone, hypervisor_type="Simulator")
+    (cluster,) = store.commit([Insert(row)])
+    return zone, pod, cluster
+
+
+def _pool(name: str, world: World, store: MemoryStore, zone: int) -> None:
+    world.add_pool(name)
+    pool = StoragePool(
+        uuid=name, name=name, pool_type="NetworkFilesystem", scope="ZONE", heartbeat="simulator", data_center_id=zone
+    )
+    store.commit([Insert(pool)])
+
+
+def _pools_of(zone: int, store: MemoryStore) -> list[StoragePool]:
+    return store.select(StoragePool, Query(equal={"data_center_id": zone}, order=("id",)))
 
 
 def _host(name: str, world: World, store: MemoryStore, place: tuple[int, int, int]) -> None:
     zone, pod, cluster = place
     machine = world.add_host(name)
-    for pool in world.pools:
-        machine.mount(pool)
+    for pool in _pools_of(zone, store):
+        machine.mount(pool.uuid)
     row = Host(
         uuid=name, name=name, hypervisor_type="Simulator", data_center_id=zone, pod_id=pod, cluster_id=cluster,
         url=f"http://sim/{name}", status=HostStatus.UP, cpus=machine.size.cpus, speed=machine.size.speed,
@@ -98,17 +108,17 @@ def _host(name: str, world: World, store: MemoryStore, place: tuple[int, int, in
 def _vm(number: int, host_id: int, world: World, store: MemoryStore) -> None:
     host = store.get(Host, host_id)
     assert host is not None
-    name, pools = f"vm{number}", list(world.pools)
-    pool = number % len(pools) + 1 if pools else None
+    name, pools = f"vm{number}", _pools_of(host.data_center_id, store)
+    pool = pools[number % len(pools)] if pools else None
     vm = Vm(
         uuid=name, name=name, instance_name=f"i-{number}-VM", state=VmState.RUNNING, vm_template_id=1,
         service_offering_id=1, data_center_id=host.data_center_id, pod_id=host.pod_id, cluster_id=host.cluster_id,
-        host_id=host_id, pool_id=pool, cpu=1, cpu_speed=500, ram=_VM_RAM, ha_enabled=True,
+        host_id=host_id, pool_id=pool.id if pool else None, cpu=1, cpu_speed=500, ram=_VM_RAM, ha_enabled=True,
     )  # fmt: skip
     (vm_id,) = store.commit([Insert(vm)])
     permit = Permit(vm_id=vm_id, run_epoch=1, host_id=host_id, state=PermitState.RUNNING, proof_kind="never-ran")
     store.commit([Insert(permit), Update(Vm, vm_id, {"run_epoch": 1})])
-    spec = VmSpec(name, name, vm.instance_name, 1, 500, _VM_RAM, "t1", f"p{pool}" if pool else "")
+    spec = VmSpec(name, name, vm.instance_name, 1, 500, _VM_RAM, "t1", pool.uuid if pool else "")
     book = world.host(host.uuid).book
     book.guests[name] = Guest(spec, 1, starting=False)
     book.told[name] = 1
