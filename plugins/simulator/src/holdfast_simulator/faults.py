@@ -1,5 +1,6 @@
 """The kinds of fault: how each is brought about in a running world, and how it is mended."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -175,12 +176,16 @@ KINDS: dict[str, FaultKind] = {
 """All kinds by name."""
 
 
+def check_kinds(kinds: tuple[str, ...], where: str) -> None:
+    """`ConfigurationError` if one of them is not known."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigurationError(f"{where}: {kind} is not a kind{nearest(kind, KINDS)}; known: {listed(KINDS)}")
+
+
 def check_fault(fault: Fault, scenario: Scenario, where: str) -> None:
     """`ConfigurationError` if the fault cannot be meant."""
-    if fault.kind not in KINDS:
-        raise ConfigurationError(
-            f"{where}: {fault.kind} is not a kind{nearest(fault.kind, KINDS)}; known: {listed(KINDS)}"
-        )
+    check_kinds((fault.kind,), where)
     world = scenario.world
     there = {"host": ("h", world.hosts), "server": ("ms", world.servers), "pool": ("p", world.pools)}
     there["vm"] = ("vm", world.vms)
@@ -195,5 +200,8 @@ def check_fault(fault: Fault, scenario: Scenario, where: str) -> None:
             raise ConfigurationError(f"{where}: {name} {value!r} is not there; there are {prefix}1 to {prefix}{count}")
     if fault.way not in WAYS:
         raise ConfigurationError(f"{where}: way {fault.way!r} is not known; known: {listed(WAYS)}")
-    if fault.at < 0 or fault.lasts < 0:
-        raise ConfigurationError(f"{where}: at and lasts must not be negative")
+    for name in ("at", "lasts", "amount"):
+        value = getattr(fault, name)
+        sign = "" if name == "amount" else " and must not be negative"
+        if not math.isfinite(value) or (value < 0 and name != "amount"):
+            raise ConfigurationError(f"{where}: {name} is {value}; it must be finite{sign}")

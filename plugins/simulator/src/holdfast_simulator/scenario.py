@@ -10,12 +10,16 @@ from holdfast.errors import ConfigurationError
 from holdfast.settings import CATALOGUE
 from holdfast.wording import listed, nearest
 
+_LONGEST = 1e6
+"""Seconds that anything may last."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorldSize:
     """What there is. Hosts are called h1, h2 …, servers ms1 …, pools p1 …, VMs vm1 …; VMs are spread over the hosts.
 
-    Every host is in one cluster unless `clusters` says otherwise; `spare` hosts at the end start without VMs.
+    Every host is in one cluster unless `clusters` says otherwise; `spare` hosts at the end start without VMs. Hosts are
+    dealt to the clusters in turn, and so are clusters and pools to the `zones`.
     """
 
     hosts: int = 3
@@ -23,6 +27,7 @@ class WorldSize:
     pools: int = 1
     vms: int = 3
     clusters: int = 1
+    zones: int = 1
     spare: int = 0
     watchdog: bool = True
 
@@ -186,15 +191,24 @@ def _settings(table: Any, where: str) -> dict[str, str]:
 
 
 def _check(scenario: Scenario, source: str) -> None:
-    from holdfast_simulator.faults import check_fault
+    from holdfast_simulator.faults import check_fault, check_kinds
 
+    for name in ("duration", "warm_up", "settle"):
+        value = getattr(scenario, name)
+        if not 0 <= value <= _LONGEST:
+            raise ConfigurationError(f"{source}: {name} is {value}; allowed is 0 to {_LONGEST:g} s")
     for name, low, high in (("hosts", 1, 1000), ("servers", 1, 20), ("pools", 0, 20), ("vms", 0, 100_000)):
         value = getattr(scenario.world, name)
         if not low <= value <= high:
             raise ConfigurationError(f"{source}: world.{name} is {value}; allowed is {low} to {high}")
     if not 1 <= scenario.world.clusters <= scenario.world.hosts:
         raise ConfigurationError(f"{source}: world.clusters must be between 1 and the number of hosts")
+    if not 1 <= scenario.world.zones <= scenario.world.clusters:
+        raise ConfigurationError(f"{source}: world.zones must be between 1 and the number of clusters")
     if not 0 <= scenario.world.spare < scenario.world.hosts:
         raise ConfigurationError(f"{source}: world.spare must leave at least one host for VMs")
+    check_kinds(scenario.random.kinds, f"{source}: random.kinds")
+    if scenario.random.faults < 0 or not 0 <= scenario.random.window <= _LONGEST:
+        raise ConfigurationError(f"{source}: random.faults must not be negative, random.window be 0 to {_LONGEST:g} s")
     for number, fault in enumerate(scenario.faults, 1):
         check_fault(fault, scenario, f"{source}: fault {number}")
