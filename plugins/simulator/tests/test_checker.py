@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from holdfast.engine.evidence_record import evidence_json
 from holdfast.hooks.store import Insert, Query, Update
 from holdfast.model import (
+    Evidence,
     GuestState,
     HaConfig,
+    HAEvent,
+    HaTransition,
     Host,
+    Json,
+    Kind,
+    Opinion,
     Permit,
     PermitState,
     PowerAction,
@@ -43,13 +50,15 @@ class Stage:
     def rules(self) -> set[str]:
         return {violation.rule for violation in self.session.checker.violations}
 
-    def mark(self, host: str, state: str, resource_state: str = ResourceState.MAINTENANCE) -> None:
+    def mark(
+        self, host: str, state: str, resource_state: str = ResourceState.MAINTENANCE, incident: str = '{"roster":[]}'
+    ) -> None:
         (row,) = self.store.select(Host, Query(equal={"uuid": host}))
         (config,) = self.store.select(HaConfig, Query(equal={"resource_id": row.id}))
         self.store.commit(
             [
                 Update(Host, row.id, {"resource_state": resource_state}),
-                Update(HaConfig, config.id, {"ha_state": state}),
+                Update(HaConfig, config.id, {"ha_state": state, "incident": incident}),
             ]
         )
 
@@ -199,6 +208,26 @@ def test_s8_a_cut_before_it_is_written_down(stage: Stage) -> None:
     stage.site.run(15)
     stage.cut("h1")
     assert stage.rules() == {"S8"}
+
+
+def test_s8_a_cut_before_the_runs_are_written_down(stage: Stage) -> None:
+    """Quarantined, and nobody has listed what runs there."""
+    stage.world.host("h1").power_off("test")
+    stage.site.run(15)
+    stage.mark("h1", "Fencing", incident="{}")
+    stage.cut("h1")
+    assert stage.rules() == {"S8"}
+
+
+def test_s2_a_host_is_condemned_on_an_unknown(stage: Stage) -> None:
+    """As the stored transition says itself."""
+    unknown = Evidence(Kind.HEARTBEAT, "h1", Opinion.UNKNOWN, "neighbours", 1.0, "nobody can look at pool p1")
+    moved = HaTransition(
+        host_id=1, event=HAEvent.OVER_THRESHOLD, prev_state="Checking", state="Recovering",
+        evidence=Json(evidence_json((unknown,))),
+    )  # fmt: skip
+    stage.store.commit([Insert(moved)])
+    assert stage.rules() == {"S2"}
 
 
 def test_s8_a_start_is_permitted_into_quarantine(stage: Stage) -> None:

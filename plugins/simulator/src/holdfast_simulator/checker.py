@@ -4,15 +4,20 @@ The checker knows what no machine in the world can know. It judges what a server
 and what the store held; where a server can only know late, it is given the time that knowing takes, and no more.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from holdfast.engine.evidence_record import evidence_from_json
 from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import (
     HaConfig,
+    HAEvent,
     HAState,
+    HaTransition,
     Host,
+    Opinion,
     Permit,
     PermitState,
     PowerAction,
@@ -111,6 +116,8 @@ class Checker:
                 self._permit_ended(change)
             elif isinstance(change, Update) and change.record is HaConfig:
                 self._host_moved(change)
+            elif isinstance(change, Insert) and isinstance(change.row, HaTransition):
+                self._decided(change.row)
 
     def _permit_given(self, permit: Permit) -> None:
         vm = self._vms[permit.vm_id]
@@ -165,6 +172,18 @@ class Checker:
         if set(alive) & permitted or (alive and not self._wellbeing.was_down_lately(uuid)):
             self.report("S3", f"{uuid} was called fenced while {alive} can write there: {change.values.get('reason')}")
 
+    # --- S2: what a decision was taken on
+
+    def _decided(self, moved: HaTransition) -> None:
+        """Whatever condemns a host by itself has to say dead, piece by piece."""
+        if moved.event not in (HAEvent.OVER_THRESHOLD, HAEvent.POWER_OFF_CONFIRMED):
+            return
+        pieces = evidence_from_json(moved.evidence)
+        open_questions = [piece.detail or piece.source for piece in pieces if piece.opinion is not Opinion.DEAD]
+        if open_questions or not pieces:
+            host = self._names[moved.host_id]
+            self.report("S2", f"{host} was condemned ({moved.event}), though this is not dead: {open_questions}")
+
     # --- S2, S4 to S8: effects as they leave a server
 
     def _sent(self, event: Happening) -> None:
@@ -197,6 +216,8 @@ class Checker:
             self.report("S8", f"{event.server} cut {event.host}, which the store calls {config.ha_state}")
         if event.detail == PowerAction.OFF and row.resource_state != ResourceState.MAINTENANCE:
             self.report("S8", f"{event.server} cut {event.host} before its quarantine ({row.resource_state})")
+        if event.detail == PowerAction.OFF and "roster" not in json.loads(config.incident or "{}"):
+            self.report("S8", f"{event.server} cut {event.host} before its runs were written down")
         self._check_witness(event)
         for kind in (DATABASE, COORDINATOR):
             down = self._wellbeing.cut_for(kind, event.server)
