@@ -8,6 +8,8 @@ from holdfast.model import Alert, HaConfig, HAState, Host, Permit, PermitState, 
 from holdfast_simulator.memory_store import MemoryStore
 from holdfast_simulator.world.world import World
 
+_AT_REST = (HAState.AVAILABLE, HAState.FENCED, HAState.INELIGIBLE)
+"""A fenced host waits for an admin, and one whose neighbours are all fenced for them."""
 _OPEN = (WorkStep.INVESTIGATING, WorkStep.SCHEDULED, WorkStep.RESTARTING, WorkStep.REVOKING)
 
 
@@ -15,7 +17,7 @@ def is_calm(world: World, store: MemoryStore) -> bool:
     """Whether nothing is left to do: every HA VM runs or was given up by name, and no host is in doubt."""
     return (
         store.count(Work, Query(among={"step": _OPEN})) == 0
-        and all(row.ha_state == HAState.AVAILABLE for row in store.select(HaConfig, Query(equal={"enabled": True})))
+        and all(row.ha_state in _AT_REST for row in store.select(HaConfig, Query(equal={"enabled": True})))
         and all(host.speaking for host in world.hosts.values())
         and next(unexplained(world, store), None) is None
     )
