@@ -225,3 +225,14 @@ def test_many_vms_of_one_host_restart_within_their_bounds(make_bed: Callable[...
     bed.run_until(lambda: all(vm.state == VmState.RUNNING and vm.host_id != 1 for vm in bed.vms()), 30, step=0.5)
     assert max(worst.values()) <= 8
     bed.check_once()
+
+
+def test_a_host_that_stays_undecided_writes_no_rows_without_end(make_bed: Callable[..., Bed]) -> None:
+    """Silent for ten minutes with an unreadable pool: its story has a few dozen rows, not thousands."""
+    bed = make_bed(servers=1)
+    bed.world.set_pool("pool1", up=False)
+    bed.machine("h1").bmc().set_mode(BmcMode.DEAD)
+    bed.machine("h1").kill_agent()
+    bed.run(600)
+    assert bed.state(1) in (HAState.SUSPECT, HAState.CHECKING)
+    assert 10 < len(bed.transitions(1)) < 120

@@ -49,6 +49,8 @@ _LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
 _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
 )
+_LIGHT_ROWS = 40
+_LIGHT_SECONDS = 60.0
 _RETRY_SECONDS = 0.5
 _LOOKS = (AskHealth, AskActivity, ReadPower)
 """Decisions that only look: they need not be written down before they are carried out."""
@@ -81,6 +83,8 @@ class HostActor:
         self._record = HostHa(host.uuid)
         self._light: list[Moved] = []
         self._light_flush_at = 0.0
+        self._light_kept = 0
+        self._light_again_at = 0.0
 
     @property
     def busy(self) -> bool:
@@ -251,9 +255,7 @@ class HostActor:
         alarms = [decision for decision in decisions if isinstance(decision, Alarm)]
         looks = all(isinstance(decision, (Moved, *_LOOKS)) for decision in decisions)
         if looks and all(move.event in _LIGHT for move in moves):
-            if moves and not self._light:
-                self._light_flush_at = self.desk.clock.monotonic() + 1.0
-            self._light += moves
+            self._keep_light(moves)
             return
         more = await self.hosts.effects.together_with(self, decisions)
         changes: list[Change] = [*self._state_change(after), *self._rows([*self._light, *moves]), *more]
@@ -262,9 +264,21 @@ class HostActor:
             for alarm in alarms
         ]
         await self.desk.memory.commit(changes)
-        self._light = []
+        self._light, self._light_kept = [], 0
         self.hosts.effects.notify(self, moves, alarms)
         self._stored(after)
+
+    def _keep_light(self, moves: list[Moved]) -> None:
+        """Keep flips for the story, but not for ever: hosts that stay undecided (a brake, a dark pool) would write
+        rows without end. After the first ones, one pair a minute shows that it still looks."""
+        now = self.desk.clock.monotonic()
+        if not moves or (self._light_kept >= _LIGHT_ROWS and now < self._light_again_at):
+            return
+        if not self._light:
+            self._light_flush_at = now + 1.0
+        self._light += moves
+        self._light_kept += len(moves)
+        self._light_again_at = now + _LIGHT_SECONDS
 
     def _state_change(self, after: HostHa) -> list[Change]:
         waiting = waiting_for(after, self.desk.clock.monotonic(), self.policy(), self.domains())
