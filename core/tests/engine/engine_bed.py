@@ -227,6 +227,14 @@ class Bed:
         if self.host.fence is not None and self.host.fence.stage is Stage.LOOKING:
             self.read(Opinion.DEAD)
 
+    def answer_pools_until_cut(self, *opinions: Opinion, lasting: float = 5.0) -> None:
+        """Let time pass until the next cut is sent, answering the activity checks meanwhile."""
+        while CutPower not in self.in_flight:
+            if AskActivity in self.in_flight:
+                self.activity(*opinions, lasting=lasting)
+            assert self.to_due()
+            self.witness()
+
     def cut(self, accepted: bool = True, detail: str = "") -> "Bed":
         """From Prepare in flight to the answered cut, its first read-back in flight."""
         self.answer(Prepare)

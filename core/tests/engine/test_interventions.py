@@ -26,15 +26,6 @@ from holdfast.model.states import HAState, Opinion
 DEAD, ALIVE, UNKNOWN = Opinion.DEAD, Opinion.ALIVE, Opinion.UNKNOWN
 
 
-def answer_pools_until_cut(bed: Bed, *opinions: Opinion, lasting: float = 5.0) -> None:
-    """Let time pass until the next cut is sent, answering the activity checks meanwhile."""
-    while CutPower not in bed.in_flight:
-        if AskActivity in bed.in_flight:
-            bed.activity(*opinions, lasting=lasting)
-        assert bed.to_due()
-        bed.witness()
-
-
 # --- an admin's word -------------------------------------------------------------------------------------------------
 
 
@@ -124,7 +115,7 @@ def test_the_brake_holds_a_cut_that_was_about_to_be_sent() -> None:
     bed.answer(Prepare)
     assert not bed.all(CutPower)
     bed.domains = ()
-    answer_pools_until_cut(bed, DEAD)
+    bed.answer_pools_until_cut(DEAD)
     assert len(bed.all(CutPower)) == 1
 
 

@@ -24,15 +24,6 @@ from holdfast.model.states import HAState, Opinion
 DEAD, ALIVE, UNKNOWN = Opinion.DEAD, Opinion.ALIVE, Opinion.UNKNOWN
 
 
-def answer_pools_until_cut(bed: Bed, *opinions: Opinion, lasting: float = 5.0) -> None:
-    """Let time pass until the next cut is sent, answering the activity checks meanwhile."""
-    while CutPower not in bed.in_flight:
-        if AskActivity in bed.in_flight:
-            bed.activity(*opinions, lasting=lasting)
-        assert bed.to_due()
-        bed.witness()
-
-
 # --- power loss ------------------------------------------------------------------------------------------------------
 
 
@@ -275,7 +266,7 @@ def test_a_lying_bmc_never_proves_anything() -> None:
                 bed.to_due()
         assert bed.host.fence is not None
         waits.append(bed.host.fence.next_at - bed.now)
-        answer_pools_until_cut(bed, DEAD)
+        bed.answer_pools_until_cut(DEAD)
     assert waits == [5.0, 10.0, 20.0, 40.0]
     assert bed.alarms() == ["ALERT.HA.FENCE.STUCK"]
     assert not bed.all(Proven)
