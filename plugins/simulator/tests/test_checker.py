@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from holdfast.engine.evidence_record import evidence_json
-from holdfast.hooks.store import Insert, Query, Update
+from holdfast.hooks.store import Insert, OwnedBy, Query, Update
 from holdfast.model import (
     Evidence,
     GuestState,
@@ -20,6 +20,7 @@ from holdfast.model import (
     PowerAction,
     ResourceState,
     Secret,
+    StoragePool,
     Vm,
     VmState,
     Work,
@@ -28,6 +29,7 @@ from holdfast.model import (
     Zone,
 )
 from holdfast.model.views import BmcView, VmSpec
+from holdfast_simulator.memory_store import MemoryStore
 from holdfast_simulator.scenario import Scenario, WorldSize
 from holdfast_simulator.session import Session
 from holdfast_simulator.site import ServerLife
@@ -181,6 +183,15 @@ def test_s5_an_effect_on_a_host_that_belongs_to_another(stage: Stage) -> None:
     assert stage.rules() == {"S5"}
 
 
+def test_s5_a_batch_of_an_earlier_owner(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store should have refused it."""
+    monkeypatch.setattr(MemoryStore, "_check_owner", lambda self, change: None)
+    stage.store.commit([OwnedBy(1, 0)])
+    assert stage.rules() == set()
+    stage.store.commit([OwnedBy(1, 7)])
+    assert stage.rules() == {"S5"}
+
+
 def test_s6_a_server_without_its_database_fences(stage: Stage) -> None:
     """It should have stopped acting long ago."""
     stage.world.host("h1").power_off("test")
@@ -246,6 +257,16 @@ def test_s9_a_restart_in_another_zone(stage: Stage) -> None:
     stage.world.host("h1").power_off("test")
     stage.end_permit(1, "{}")
     stage.permit(1, 2, 3)
+    assert stage.rules() == {"S9"}
+
+
+@pytest.mark.parametrize("scope", ["HOST", "CLUSTER"])
+def test_s9_a_restart_away_from_its_storage(stage: Stage, scope: str) -> None:
+    """A volume on a host's own disk, or on storage of another cluster, is not there."""
+    stage.store.commit([Update(StoragePool, 1, {"scope": scope, "cluster_id": 7}), Update(Vm, 1, {"last_host_id": 1})])
+    stage.world.host("h1").power_off("test")
+    stage.end_permit(1, "{}")
+    stage.permit(1, 2, 2)
     assert stage.rules() == {"S9"}
 
 

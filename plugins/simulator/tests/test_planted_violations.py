@@ -17,6 +17,7 @@ from holdfast.hooks.store import Insert
 from holdfast.model import Alert, HAEvent, Opinion, PermitGrant, Proof, ProofKind, Verdict
 from holdfast_simulator.faulty_store import FaultyStore
 from holdfast_simulator.hub import manager_class
+from holdfast_simulator.memory_store import MemoryStore
 from holdfast_simulator.scenario import Fault, Scenario, WorldSize, load_scenario
 from holdfast_simulator.session import run_scenario
 from holdfast_simulator.world.lease import HostLease
@@ -160,6 +161,20 @@ def a_cut_is_tried_again_without_a_fresh_sign_of_death(patch: pytest.MonkeyPatch
 def a_lease_never_ends(patch: pytest.MonkeyPatch) -> None:
     """The server goes on as the owner of hosts that belong to nobody any more."""
     patch.setattr("holdfast_manager.membership.Membership.holds", lambda self: self._session is not None)
+
+
+@planted(
+    "S5",
+    Fault(at=1.0, kind="cut-coordinator", server="ms1", lasts=30.0),
+    Fault(at=12.0, kind="cut-database", server="ms2", lasts=15.0),
+    Fault(at=14.0, kind="power-loss", host="h1", lasts=15.0),
+    world=WorldSize(servers=2),
+)
+def an_earlier_owner_may_write(patch: pytest.MonkeyPatch) -> None:
+    """The host was taken over; its former owner does not look, goes on, and the store lets it."""
+    patch.setattr("holdfast_manager.hosts.Hosts._is_current", lambda self, actor: True)
+    patch.setattr("holdfast_manager.membership.Membership.holds", lambda self: self._session is not None)
+    patch.setattr(MemoryStore, "_check_owner", lambda self, change: None)
 
 
 # --- S6: nothing without the database -------------------------------------------------------------------------------

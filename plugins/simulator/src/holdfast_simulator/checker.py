@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from holdfast.engine.evidence_record import evidence_from_json
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, OwnedBy, Query, Update
 from holdfast.model import (
     HaConfig,
     HAEvent,
@@ -24,6 +24,7 @@ from holdfast.model import (
     ProofKind,
     ResourceState,
     Row,
+    StoragePool,
     Vm,
 )
 from holdfast.settings import Settings
@@ -118,6 +119,8 @@ class Checker:
                 self._host_moved(change)
             elif isinstance(change, Insert) and isinstance(change.row, HaTransition):
                 self._decided(change.row)
+            elif isinstance(change, OwnedBy):
+                self._owner_wrote(change)
 
     def _permit_given(self, permit: Permit) -> None:
         vm = self._vms[permit.vm_id]
@@ -128,10 +131,18 @@ class Checker:
         live = [(host, epoch) for host, epoch in self._possible_runs(vm) if epoch < permit.run_epoch]
         if live:
             self.report("S1", f"run {permit.run_epoch} of {vm} was permitted while {live} can still write")
-        if target.data_center_id != row.data_center_id:
-            self.report("S9", f"{vm} was permitted on {target.name}, which is in another zone")
+        self._check_reach(row, target)
         if target.resource_state != ResourceState.ENABLED:
             self.report("S8", f"{vm} was permitted on {target.name}, which is {target.resource_state}")
+
+    def _check_reach(self, vm: Vm, target: Host) -> None:
+        pool = self._store.get(StoragePool, vm.pool_id or 0)
+        if target.data_center_id != vm.data_center_id:
+            self.report("S9", f"{vm.uuid} was permitted on {target.name}, which is in another zone")
+        elif pool is not None and pool.scope == "HOST" and vm.last_host_id not in (None, target.id):
+            self.report("S9", f"{vm.uuid} was permitted on {target.name}, away from its local storage {pool.name}")
+        elif pool is not None and pool.scope == "CLUSTER" and pool.cluster_id != target.cluster_id:
+            self.report("S9", f"{vm.uuid} was permitted on {target.name}, which its storage {pool.name} does not serve")
 
     def _permit_ended(self, change: Update) -> None:
         permit = self._row(Permit, change.id)
@@ -155,6 +166,14 @@ class Checker:
         row = self._store.get(record, row_id)
         assert row is not None
         return row
+
+    # --- S5: who wrote it
+
+    def _owner_wrote(self, owner: OwnedBy) -> None:
+        (config,) = self._store.select(HaConfig, Query(equal={"resource_id": owner.host_id, "resource_type": "Host"}))
+        if config.owner_epoch != owner.epoch:
+            host = self._names[owner.host_id]
+            self.report("S5", f"the owner of {host} under epoch {owner.epoch} wrote, after {config.owner_epoch} began")
 
     # --- S3: a fence that is believed
 
