@@ -100,14 +100,19 @@ class Settings:
     ) -> int | float | bool | str:
         """The typed value in effect there. `KeyError` for a name that is not in the catalogue."""
         setting = CATALOGUE[name]
-        scope_id = {"Zone": zone, "Cluster": cluster, "StoragePool": pool}.get(setting.scope, 0)
+        scope = setting.scope
+        scope_id = 0 if scope == "Global" else cluster if scope == "Cluster" else zone if scope == "Zone" else pool
         if provider_defaults and name in provider_defaults and not self._is_set(name, setting.scope, scope_id):
             return setting.parse(provider_defaults[name])
-        key = (name, setting.scope, scope_id)
+        key = (name, scope, scope_id)
         found = self._cache.get(key)
         if found is None:
             found = self._cache[key] = self._read(setting, scope_id)
         return found
+
+    def same_as(self, other: "Settings") -> bool:
+        """Whether the stored values are the same."""
+        return self._stored == other._stored and self._scoped == other._scoped
 
     def _is_set(self, name: str, scope: str, scope_id: int) -> bool:
         return name in self._stored or name in self._scoped.get((scope, scope_id), {})

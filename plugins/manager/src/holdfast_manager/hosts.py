@@ -1,6 +1,7 @@
 """All owned hosts: taking them up and giving them back, their timers, beats and switches.
 
-One sweep a tenth of a beat apart looks at every link; everything else happens because something was seen or is due.
+A sweep looks at every link once per beat, and whenever one may fall silent; all else happens because something was seen
+or is due.
 """
 
 import asyncio
@@ -23,10 +24,10 @@ from holdfast_manager.census import SILENT, Census
 from holdfast_manager.desk import Desk
 from holdfast_manager.effects import Effects
 from holdfast_manager.inventory import HA_SWITCH
+from holdfast_manager.link import Link
 
 log = logging.getLogger("holdfast.manager.hosts")
 
-_SWEEPS_PER_BEAT = 10
 _TAKEN_AT_ONCE = 32
 _IN_DOUBT = frozenset(
     {
@@ -56,6 +57,7 @@ class Hosts:
         self._policies_of = desk.inventory.settings
         self._owning = asyncio.Lock()
         self._alarm = asyncio.Event()
+        self._next_sweep = 0.0
         self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
 
@@ -82,19 +84,16 @@ class Hosts:
 
     async def run_timers(self) -> None:
         """Wake actors when they are due, and look at all links once per sweep. Runs until cancelled."""
-        next_sweep = self.desk.clock.monotonic()
         while True:
             now = self.desk.clock.monotonic()
-            if now >= next_sweep:
-                self._sweep(now)
-                interval = self.desk.inventory.settings.number("ping.interval") / _SWEEPS_PER_BEAT
-                next_sweep = max(next_sweep + interval, now)
+            if now >= self._next_sweep:
+                self._next_sweep = self._sweep(now)
             while self._heap and self._heap[0][0] <= now:
                 due, _, actor = heapq.heappop(self._heap)
                 if not actor.gone and actor.due == due:
                     actor.due = inf
                     actor.on_due()
-            until = min(next_sweep, self._heap[0][0] if self._heap else inf)
+            until = min(self._next_sweep, self._heap[0][0] if self._heap else inf)
             self._alarm.clear()
             delay = max(0.0, until - self.desk.clock.monotonic())
             waker = asyncio.get_running_loop().call_later(delay, self._alarm.set)
@@ -107,25 +106,44 @@ class Hosts:
 
     # --- beats -------------------------------------------------------------------------------------------------
 
-    def _sweep(self, now: float) -> None:
-        """Tell actors of links that fell silent, and of beats where somebody waits for them."""
+    def _sweep(self, now: float) -> float:
+        """Tell actors of links that fell silent, and of beats where somebody waits for them.
+
+        Returns when to look again: when the next link may fall silent, or a beat later.
+        """
         limit = self.desk.silent_after()
+        again = now + self.desk.inventory.settings.number("ping.interval")
         for uuid, link in self.desk.links.links.items():
-            if now - link.heard_at >= limit:
-                if not link.told_silent:
-                    link.told_silent = True
-                    self._tell_silent(uuid)
-            elif link.heard_at > link.told_at:
-                actor = self.actors.get(uuid)
-                if actor is None:
-                    continue
-                record = actor.record
-                waits = link.told_silent or record.state in _IN_DOUBT or record.armed is not link.armed
-                if waits and record.poll_every == 0:
-                    actor.tell(Heard(link.armed))
-                if link.told_silent:
-                    self.on_heard_again(actor)
-                link.told_at, link.told_silent = link.heard_at, False
+            silent_at = link.heard_at + limit
+            if now < silent_at:
+                again = min(again, silent_at)
+                self._heard(uuid, link)
+            elif not link.told_silent:
+                link.told_silent = True
+                self._tell_silent(uuid)
+        return again
+
+    def hear(self) -> None:
+        """Tell at once of beats on links that were silent; no sweep is waited for."""
+        links = self.desk.links
+        while links.heard_again:
+            uuid = links.heard_again.popleft()
+            if uuid in links.links:
+                self._heard(uuid, links.links[uuid])
+
+    def _heard(self, uuid: str, link: Link) -> None:
+        if link.heard_at <= link.told_at:
+            return
+        actor = self.actors.get(uuid)
+        if actor is None:
+            return
+        record = actor.record
+        waits = link.told_silent or record.state in _IN_DOUBT or record.armed is not link.armed
+        if waits and record.poll_every == 0:
+            actor.tell(Heard(link.armed))
+        if link.told_silent:
+            self.on_heard_again(actor)
+        link.told_at, link.told_silent = link.heard_at, False
 
     def _tell_silent(self, uuid: str) -> None:
         actor = self.actors.get(uuid)
@@ -244,7 +262,9 @@ class Hosts:
             fresh = self.actors[uuid] = HostActor(self, actor.host, row, epoch)
             fresh.take_up()
             if link is not None:
-                link.told_silent = False
+                link.told_at, link.told_silent = link.heard_at, False  # only the next beat is news for it
+                self._next_sweep = 0.0
+                self._alarm.set()
             self.judge(fresh)
             return
         if self.actors.get(uuid) is actor:

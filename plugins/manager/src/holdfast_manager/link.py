@@ -36,6 +36,8 @@ class Links:
         self.links: dict[str, Link] = {}
         self.connections: deque[tuple[str, str]] = deque()
         """(host uuid, boot id) of agents that connected, for the loop to reconcile."""
+        self.heard_again: deque[str] = deque()
+        """Hosts that beat although the loop was told that they are silent."""
         self.reports: deque[tuple[str, VmReport]] = deque()
 
     def open(self, host_uuid: str) -> Link:
@@ -63,6 +65,7 @@ class Links:
         link.size = (cpus, speed, ram)
         link.heard_at = self._clock.monotonic()
         self.connections.append((host_uuid, boot_id))
+        self.heard_again.append(host_uuid)
         self._wake()
 
     def on_beat(self, beat: Beat) -> None:
@@ -73,6 +76,9 @@ class Links:
         link.sequence = beat.sequence
         link.armed = beat.watchdog_armed
         link.heard_at = self._clock.monotonic()
+        if link.told_silent:
+            self.heard_again.append(beat.host_uuid)
+            self._wake()
 
     def on_vm(self, host_uuid: str, report: VmReport) -> None:
         """A VM changed state."""

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.dedicated import warnings as dedicated_warnings
@@ -84,6 +85,8 @@ class Manager:
         self._runid = 0
         self._recorded_at = -_RECORD_SECONDS
         self._warned: set[str] = set()
+        self._checked: tuple[object, object] = (None, None)
+        self._contradictions: list[str] = []
 
     @staticmethod
     def msid_of(name: str) -> int:
@@ -235,7 +238,10 @@ class Manager:
         async with self._reading:  # one after the other, or an older snapshot could replace a newer one
             began = self.desk.clock.monotonic()
             read = self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
-            self.desk.inventory, self.desk.inventory_at = await read, began
+            found, before = await read, self.desk.inventory.settings
+            # Kept if nothing was changed: with it go the values that were parsed and the policies made of them.
+            kept = before if found.settings.same_as(before) else found.settings
+            self.desk.inventory, self.desk.inventory_at = replace(found, settings=kept), began
 
     async def _after_reading(self) -> None:
         if self.desk.membership.holds():
@@ -249,7 +255,10 @@ class Manager:
     async def _warn(self) -> None:
         """Say today what would fail tonight: contradictory settings, and `ha.tag` without a host that carries it."""
         inventory = self.desk.inventory
-        found = {f"ALERT.HA.SETTINGS\0{text}" for text in contradictions(inventory.settings, (0, *inventory.clusters))}
+        if inventory.settings is not self._checked[0] or inventory.clusters.keys() != self._checked[1]:
+            self._checked = (inventory.settings, inventory.clusters.keys())
+            self._contradictions = contradictions(inventory.settings, (0, *inventory.clusters))
+        found = {f"ALERT.HA.SETTINGS\0{text}" for text in self._contradictions}
         found |= {f"ALERT.HA.SETTINGS\0{text}" for text in inventory.settings.problems}
         by_zone: dict[str, dict[str, frozenset[str]]] = {}
         for host in inventory.hosts.values():
@@ -273,6 +282,7 @@ class Manager:
 
     async def _keep_links(self) -> None:
         while True:
+            self.hosts.hear()
             self.connections.work_off()
             self._wake_links.clear()
             await self._wake_links.wait()
