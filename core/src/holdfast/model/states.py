@@ -144,6 +144,10 @@ class WorkStep(StrEnum):
     ERROR = "Error"
 
 
+OPEN_STEPS = (WorkStep.INVESTIGATING, WorkStep.SCHEDULED, WorkStep.RESTARTING, WorkStep.REVOKING)
+"""Steps of work that is not finished: its VM is to be started, or its fate found out."""
+
+
 class WorkReason(StrEnum):
     """Why a VM-HA work item exists (column `op_ha_work.reason`)."""
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from holdfast.hooks.store import Insert
-from holdfast.model import HaConfig, Host, HostDetail, HostTag, ManagementServer, Oobm, Permit, Vm
+from holdfast.model import HaConfig, Host, HostDetail, HostTag, ManagementServer, Oobm, Permit, Vm, Work
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -250,6 +250,11 @@ def test_a_host_with_a_live_run_is_never_removed(site):
     cloud.set(permit, state="ended")
     assert "VM HA-TEST-VM1 is Running on host" in cloud.refused("deleteHost", id=site.first["id"], forced="true")[1]
     cloud.set(cloud.row(Vm, vm.uuid), state="Stopped", host_id=None)
+    row = cloud.row(Host, site.first["id"])
+    cloud.store.commit([Insert(Work(instance_id=vm.id, reason="HostFenced", host_id=row.id))])
+    assert "still wait for their restart" in cloud.refused("deleteHost", id=site.first["id"], forced="true")[1]
+    [work] = cloud.rows(Work)
+    cloud.set(work, step="Done")
     assert cloud("deleteHost", id=site.first["id"], forced="true") == {"success": True}
     assert cloud.names("listHosts") == ["ablecube33"]
 

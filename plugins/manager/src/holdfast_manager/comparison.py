@@ -13,13 +13,12 @@ from collections.abc import Callable
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.hooks.store import OwnedBy, Query
 from holdfast.model import AsyncJob, JobStatus, Permit, PermitState, Vm, VmState, Work
-from holdfast.model.states import GuestState
+from holdfast.model.states import OPEN_STEPS, GuestState
 from holdfast.model.views import VmReport
 
 from holdfast_manager.actor import HostActor
 from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
-from holdfast_manager.restart_schedule import OPEN_STEPS
 from holdfast_manager.runs import Runs, host_report
 from holdfast_manager.vm_loss import end_run
 

@@ -9,13 +9,12 @@ from holdfast.engine.explain import evidence_json
 from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Host, Json, Permit, PermitState, Proof, StoragePool, Vm, VmState, Work, WorkReason, WorkStep
 from holdfast.model.evidence import ProofKind
+from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.inventory import Inventory
 from holdfast_manager.journal import as_json
 from holdfast_manager.memory import side_by_side
-
-OPEN_STEPS = (WorkStep.INVESTIGATING, WorkStep.SCHEDULED, WorkStep.RESTARTING, WorkStep.REVOKING)
 
 
 async def schedule_restarts(desk: Desk, host: Host, proof: Proof) -> list[Change]:

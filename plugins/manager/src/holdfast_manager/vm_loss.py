@@ -17,11 +17,11 @@ from holdfast.model import (
     WorkReason,
 )
 from holdfast.model.rows import Moment
-from holdfast.model.states import GuestState
+from holdfast.model.states import OPEN_STEPS, GuestState
 from holdfast.model.views import VmReport
 
 from holdfast_manager.desk import Desk
-from holdfast_manager.restart_schedule import OPEN_STEPS, proof_as_json, why_not_restarted
+from holdfast_manager.restart_schedule import proof_as_json, why_not_restarted
 
 
 async def end_run(desk: Desk, host: Host, epoch: int, vm: Vm, permit: Permit, report: VmReport) -> None:

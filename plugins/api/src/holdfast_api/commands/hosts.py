@@ -17,7 +17,9 @@ from holdfast.model import (
     PowerState,
     ResourceState,
     Vm,
+    Work,
 )
+from holdfast.model.states import OPEN_STEPS
 
 from holdfast_api.allocation import residents
 from holdfast_api.call import Call, Listing, Success
@@ -226,6 +228,12 @@ def _refuse_needed(call: Call, host: Host) -> None:
         raise Conflict(
             f"host {host.name} has {count} VM runs that nobody has proved to be over: prepareHostForMaintenance moves "
             "its VMs away; if it is dead for good, declareHostDead lets them start elsewhere"
+        )
+    waiting = call.store.count(Work, Query(equal={"host_id": host.id}, among={"step": OPEN_STEPS}))
+    if waiting:
+        raise Conflict(
+            f"{waiting} VMs that were lost with host {host.name} still wait for their restart: explainVirtualMachineHA "
+            "says for what; stopVirtualMachine ends the wait of one that is not wanted any more"
         )
     there = residents(call, [host.id])
     if there:

@@ -15,9 +15,9 @@ from holdfast.model import (
     Work,
     WorkStep,
 )
+from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
-from holdfast_manager.restart_schedule import OPEN_STEPS
 from holdfast_manager.runs import Placed, host_report, refused
 
 _PLACING_TRIES = 5
