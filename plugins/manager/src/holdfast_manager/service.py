@@ -7,7 +7,7 @@ from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.service import ServiceContext
 
 from holdfast_manager.manager import Manager
-from holdfast_manager.real_runtime import RealRuntime
+from holdfast_manager.real_runtime import RealRuntime, collect_rarely
 
 
 class ManagerService:
@@ -22,6 +22,7 @@ class ManagerService:
     @hookimpl
     async def start(self, context: ServiceContext) -> None:
         """Begin to watch."""
+        collect_rarely()
         self._manager = Manager(
             context.name, self._runtime, context.store, context.coordinator, context.plugins, context.bell
         )
