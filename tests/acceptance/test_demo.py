@@ -151,3 +151,18 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert f"port {port} of 127.0.0.1 cannot be had" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_in_the_background_of_a_shell_ends_on_sigint(tmp_path: Path) -> None:
+    """Such shells start their jobs with SIGINT ignored; whoever sends it all the same means it."""
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *_words()],
+        stdout=subprocess.PIPE, text=True, env=_environment(tmp_path), start_new_session=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    with child.stdout:
+        _until(child.stdout, "Step 2 of 8")
+        child.send_signal(signal.SIGINT)
+        child.stdout.read()
+        assert child.wait(_LONGEST) == 130
+    assert list(tmp_path.iterdir()) == []

@@ -171,12 +171,15 @@ def _directory(keep: str | None) -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end us as Ctrl-C does: in order, leaving nothing behind."""
+    """Let SIGTERM and SIGHUP end us as Ctrl-C does: in order, leaving nothing behind.
+
+    SIGINT too: a shell starts background jobs with it ignored, and then nothing but SIGKILL would end us in time.
+    """
 
     def end(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
