@@ -1,8 +1,33 @@
 """Database: where the SQL store finds its connections."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.hooks.markers import hookspec
+from holdfast.hooks.markers import hookspec, optional
+from holdfast.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseServer:
+    """One database server as the configuration names it, in the order in which a driver would turn to them.
+
+    `schema` is the database on it ("cloud"), `usage` whether that is the usage database. `tls` holds PyMySQL's words
+    ("ca", "cert", "key", "check_hostname") and is empty where the connection is not encrypted.
+    """
+
+    host: str
+    port: int
+    username: str
+    password: Secret
+    schema: str
+    usage: bool = False
+    tls: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """`host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Database:
@@ -26,3 +51,11 @@ class Database:
     def close(self) -> None:
         """Give up all connections. Idempotent."""
         raise NotImplementedError
+
+    @optional
+    def servers(self) -> tuple[DatabaseServer, ...]:
+        """Optional. The servers that the configuration names, for whoever watches or sets up replication among them.
+
+        Reads no more than the configuration and connects to nothing. Empty for an embedded database.
+        """
+        return ()
