@@ -27,6 +27,8 @@ log = logging.getLogger("holdfast.manager.comparison")
 LOST = frozenset({GuestState.CRASHED, GuestState.SHUT_DOWN, GuestState.ABSENT})
 _ALIVE = frozenset({GuestState.RUNNING, GuestState.PAUSED})
 _EVERY_SECONDS = 60.0
+_MOST_PER_SECOND = 50.0
+"""With more hosts than fit into the usual period it becomes longer: each comparison is a question and some reads."""
 _AGAIN_SECONDS = 2.0
 _QUESTION_SECONDS = 5.0
 _MOVES_MANY = "prepareHostForMaintenance"
@@ -51,9 +53,15 @@ class Comparison:
             now = self._desk.clock.monotonic()
             self._due = {uuid: due for uuid, due in self._due.items() if uuid in self._hosts.actors}
             for uuid in self._hosts.actors:
-                if self._due.setdefault(uuid, now + _EVERY_SECONDS * self._desk.runtime.random()) <= now:
+                if uuid not in self._due:
+                    self._due[uuid] = now + self._period() * self._desk.runtime.random()
+                elif self._due[uuid] <= now:
                     self.want(uuid)
             await self._hosts.pause(1.0)
+
+    def _period(self) -> float:
+        """Seconds from one comparison of a host to its next, if nothing happens to it."""
+        return max(_EVERY_SECONDS, len(self._hosts.actors) / _MOST_PER_SECOND)
 
     def want(self, uuid: str) -> None:
         """Compare this host now, and again until it worked; returns at once."""
@@ -68,7 +76,7 @@ class Comparison:
             while (actor := self._hosts.actors.get(uuid)) is not None and self._is_heard(uuid):
                 self._underway[uuid] = False
                 if await self._compare(actor) and not self._underway[uuid]:
-                    self._due[uuid] = self._desk.clock.monotonic() + _EVERY_SECONDS
+                    self._due[uuid] = self._desk.clock.monotonic() + self._period()
                     self.on_agreed(actor)
                     return
                 await self._hosts.pause(_AGAIN_SECONDS)
@@ -102,7 +110,10 @@ class Comparison:
                     agreed &= await self.end(actor, vm, permit, VmReport(vm.uuid, state, permit.run_epoch))
                 elif permit.state == PermitState.ISSUED or vm.state == VmState.STOPPING:
                     unsettled.append((vm, permit))
-            agreed &= await self._stop_stale(actor, list(running.values()))
+            # Only what had no permit when the host was asked: a run that was permitted then, and has been ended since,
+            # may have been ended on the host after it answered.
+            permitted = {(vms[p.vm_id].uuid, p.run_epoch) for p in before if p.vm_id in vms}
+            agreed &= await self._stop_stale(actor, [r for key, r in running.items() if key not in permitted])
             for vm, permit in await self._nobodys(unsettled):
                 await self._settle(actor, vm, permit, running.get((vm.uuid, permit.run_epoch)))
         except Conflict as problem:
