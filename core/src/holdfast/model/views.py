@@ -24,6 +24,8 @@ class HostView:
     status: str = HostStatus.UP
     resource_state: str = ResourceState.ENABLED
     details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    owner_epoch: int = 0
+    """Under which the asking management server owns the host; 0 where it owns none of it or nothing is asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,21 @@ class VmSpec:
     template: str = ""
     pool: str = ""
     network: str = ""
+    ha: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostOrders:
+    """Standing orders of a host's owner to its agent: what to do on its own, also while nobody can be asked.
+
+    `pools` are those whose heartbeats speak of this host. `ha` is whether host HA is on for it: off means that it must
+    never fence itself (S11). `settings` are the global settings `ha.storage.*`, `ha.watchdog.*`, `ha.self.fence.*`
+    and `kvm.ha.*` that hold for it, by name, as text.
+    """
+
+    pools: tuple[PoolView, ...] = ()
+    ha: bool = False
+    settings: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Runs:
         pool = self._desk.inventory.pools.get(vm.pool_id or 0)
         return VmSpec(
             vm.uuid, vm.name, vm.instance_name, vm.cpu, vm.cpu_speed, vm.ram,
-            self._templates[vm.vm_template_id], pool.uuid if pool else "",
+            self._templates[vm.vm_template_id], pool.uuid if pool else "", ha=vm.ha_enabled,
         )  # fmt: skip
 
     async def start(self, vm: Vm, target: Host, run_epoch: int) -> None:
