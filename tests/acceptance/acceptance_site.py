@@ -1,6 +1,9 @@
 """A server of its own with a small cloud of simulated hosts on it, and ways to look at both."""
 
+import os
+import shutil
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import pytest
 from holdfast_cli import demo_steps
 from holdfast_cli.client import Answer, Client, keys_by_login
+from holdfast_cli.demo_bmcs import Bmcs, SimulatedBmcs
 from holdfast_cli.demo_cloud import Cloud, build
 from holdfast_cli.demo_recovery import refuse_doubles
 from holdfast_cli.demo_steps import Scene
@@ -29,8 +34,9 @@ PATIENCE = 90.0
 class Site:
     """As a context manager it only promises that the server is ended."""
 
-    def __init__(self, directory: Path, hosts: int = 3) -> None:
-        self.server = ServerProcess(directory, name=directory.name[:40])
+    def __init__(self, directory: Path, hosts: int = 3, bmcs: Bmcs | None = None) -> None:
+        self.bmcs = bmcs or SimulatedBmcs()
+        self.server = ServerProcess(directory, name=directory.name[:40], more=self.bmcs.configuration())
         self.cloud = Cloud()
         self.client = Client("http://127.0.0.1:9/client/api")
         self._hosts = hosts
@@ -44,7 +50,8 @@ class Site:
 
     def prepare(self) -> None:
         """Steps 1 to 7 of the guide's scenario: three HA VMs run on the first host."""
-        scene = Scene(self.client, self.cloud, Teller(ProgressLine()), self.waiting)
+        places = self.bmcs.start(list(self.cloud.hosts), self.server.data_dir / FILE_NAME, self.cloud.bmc_password)
+        scene = Scene(self.client, self.cloud, Teller(ProgressLine()), self.waiting, places)
         demo_steps.prepare(scene)
 
     @property
@@ -123,6 +130,19 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server.stop()
+        self.bmcs.__exit__(kind, error, trace)
+
+
+def debian_program(name: str, package: str) -> str:
+    """The path of a Debian program, installed first if this is root on Debian; skips loudly if it cannot be had."""
+    if shutil.which(name) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", package]):
+            subprocess.run(["apt-get", *words], env=environment, check=False, capture_output=True)
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"NOT TESTED against {name}: install the Debian package {package} (or run as root)")
+    return found
 
 
 def play_all(directory: Path, cases: Mapping[str, Callable[[Site], None]]) -> None:

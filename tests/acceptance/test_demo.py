@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from acceptance_site import debian_program
 from holdfast_cli.client import Client
 from holdfast_cli.credentials import client_from
 from holdfast_cli.demo_cloud import VM_NAMES
@@ -49,6 +50,54 @@ def test_the_demo_shows_the_eight_steps_and_where_the_vms_went(tmp_path: Path) -
         assert stage in told
     assert "target 8 s" in told
     assert "proof of death: chassis-off" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "program"), [("ipmi", "ipmi_sim"), ("redfish", "sushy-emulator")])
+def test_the_demo_goes_through_real_bmc_emulators(kind: str, program: str, tmp_path: Path) -> None:
+    """The same eight steps, with a process of its own behind the power of each host; none of them is left."""
+    if kind == "ipmi":
+        debian_program("ipmi_sim", "openipmi")
+    ended = subprocess.run(
+        _words("--oobm", kind, "--json"), capture_output=True, text=True, timeout=_LONGEST,
+        env=_environment(tmp_path), check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert f"BMC: a{'n' if kind == 'ipmi' else ''} {program} process for each host" in ended.stderr
+    document = json.loads(ended.stdout)
+    assert [step["title"] for step in document["steps"]] == list(TITLES)
+    moves = {move["vm"]: (move["from"], move["runs"]) for move in document["virtualmachines"]}
+    assert moves == dict.fromkeys(VM_NAMES, ("ablecube31", 1))
+    power = document["host"]["outofbandmanagement"]
+    assert (power["driver"], power["address"]) == (kind, "127.0.0.1")
+    assert f"{kind} 127.0.0.1" in json.dumps(document["host"]["story"])
+    assert list(tmp_path.iterdir()) == []
+    assert _processes_under(tmp_path) == []
+
+
+def _processes_under(folder: Path) -> list[str]:
+    """Command lines of the processes that name a folder or work in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if str(folder) in words or str(folder) in os.readlink(process / "cwd"):
+                found.append(words)
+        except OSError:
+            continue  # it ended while we looked
+    return found
+
+
+def test_a_missing_emulator_is_named_with_its_package(tmp_path: Path) -> None:
+    """Before anything is begun."""
+    environment = _environment(tmp_path) | {"PATH": str(tmp_path / "nothing")}
+    ended = subprocess.run(
+        _words("--oobm", "ipmi"), capture_output=True, text=True, timeout=_LONGEST, env=environment, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "apt-get install openipmi" in ended.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from holdfast_simulator.shared import forget_shared_worlds, shared_world
+from holdfast_simulator.world.bmc import BmcMode
 from holdfast_simulator.world.happenings import Happening, What
 
 
@@ -41,3 +42,25 @@ def test_a_row_pulls_the_plug_once(path: Path) -> None:
         assert not world.host("node1").powered
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("SELECT count(*) FROM intervention").fetchone() == (0,)
+
+
+def test_a_power_switch_acts_after_the_time_of_a_chassis_and_in_order(path: Path) -> None:
+    """What an emulator's switch orders is carried out like an order of the simulated BMC; a lying BMC has no say."""
+    world = shared_world({"path": path}).world
+    seen: list[str] = []
+    booted = threading.Event()
+
+    def watch(happening: Happening) -> None:
+        if happening.what is What.POWER_CHANGED:
+            seen.append(happening.detail)
+        if happening.what is What.HOST_CHANGED and happening.detail == "booted":
+            booted.set()
+
+    with world.lock:
+        world.physics.bmc_off, world.physics.bmc_on, world.physics.host_boot = 0.1, 0.2, 0.05
+        world.add_host("node1").bmc().set_mode(BmcMode.LYING)
+        world.chronicle.watchers.append(watch)
+    strike(path, ("node1", "off"), ("node1", "on"))
+
+    assert booted.wait(10)
+    assert seen == ["off: BMC", "on: BMC"]

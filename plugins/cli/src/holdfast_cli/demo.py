@@ -19,14 +19,17 @@ from holdfast.log_output import redact
 from holdfast_cli import demo_report, demo_steps
 from holdfast_cli.client import Client, Keys, keys_by_login
 from holdfast_cli.credentials import as_cs_file, as_file, write_file
+from holdfast_cli.demo_bmcs import Bmcs, SimulatedBmcs
 from holdfast_cli.demo_cloud import VM_NAMES, DemoFailed, build
+from holdfast_cli.demo_ipmi import IpmiBmcs
 from holdfast_cli.demo_recovery import recovery_seconds, stages, verify, watch
+from holdfast_cli.demo_redfish import RedfishBmcs
 from holdfast_cli.demo_steps import Scene
 from holdfast_cli.demo_teller import STEPS, Teller
 from holdfast_cli.explain import explain_host, explain_vm
 from holdfast_cli.progress import ProgressLine
 from holdfast_cli.server_process import ServerProcess
-from holdfast_cli.simulated_truth import cut_power, true_runs
+from holdfast_cli.simulated_truth import FILE_NAME, cut_power, true_runs
 from holdfast_cli.waiting import Waiting
 
 ADMIN = "admin"
@@ -47,6 +50,10 @@ class DemoCommand:
         parser.add_argument(
             "--power-loss", action="store_true", help="cut the simulated chassis instead of ordering OFF by the API"
         )
+        parser.add_argument(
+            "--oobm", choices=("simulator", "ipmi", "redfish"), default="simulator",
+            help="what plays the BMCs: the simulated world itself, ipmi_sim, or sushy-emulator",
+        )  # fmt: skip
         parser.add_argument("--host-count", type=int, default=3, metavar="N", help="simulated hosts (3)")
         parser.add_argument("--port", type=int, default=0, help="port of the API on 127.0.0.1 (any free one)")
 
@@ -57,10 +64,11 @@ class DemoCommand:
             raise ConfigurationError(f"--host-count is {arguments.host_count}; allowed is {_FEWEST} to {_MOST}")
         line = ProgressLine()
         with _ended_by_signals(), _directory(arguments.keep) as directory:
-            server = ServerProcess(directory, arguments.port)
+            bmcs = _bmcs(arguments.oobm, directory)
+            server = ServerProcess(directory, arguments.port, more=bmcs.configuration())
             try:
-                with server:
-                    _play(arguments, server, Teller(line, arguments.json), line)
+                with server, bmcs:
+                    _play(arguments, server, bmcs, Teller(line, arguments.json), line)
             except ConfigurationError:
                 raise
             except HoldfastError as problem:
@@ -70,7 +78,14 @@ class DemoCommand:
         return 0
 
 
-def _play(arguments: argparse.Namespace, server: ServerProcess, teller: Teller, line: ProgressLine) -> None:
+def _bmcs(kind: str, directory: Path) -> Bmcs:
+    """`ConfigurationError` if what they need is not installed."""
+    if kind == "ipmi":
+        return IpmiBmcs(directory / "bmcs")
+    return RedfishBmcs(directory / "bmcs") if kind == "redfish" else SimulatedBmcs()
+
+
+def _play(arguments: argparse.Namespace, server: ServerProcess, bmcs: Bmcs, teller: Teller, line: ProgressLine) -> None:
     def alive() -> None:
         if server.status is not None:
             raise DemoFailed(f"the server ended with status {server.status}")
@@ -83,7 +98,10 @@ def _play(arguments: argparse.Namespace, server: ServerProcess, teller: Teller, 
     teller.say("login, registerUserKeys: done")
     teller.stage("Make a small cloud")
     client, waiting = Client(server.endpoint, keys), Waiting(line, alive)
-    scene = Scene(client, build(client, arguments.host_count, waiting, teller.say), teller, waiting)
+    cloud = build(client, arguments.host_count, waiting, teller.say)
+    teller.stage(f"Give each host its BMC: {bmcs.said}")
+    places = bmcs.start(list(cloud.hosts), server.data_dir / FILE_NAME, cloud.bmc_password)
+    scene = Scene(client, cloud, teller, waiting, places)
     demo_steps.prepare(scene)
     document = _power_off(scene, server, arguments.power_loss)
     if arguments.json:

@@ -1,17 +1,17 @@
 """The eight steps of the guide's scenario, each through the API, each told as it happens."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast_cli.client import Answer, Client
+from holdfast_cli.demo_bmcs import BmcPlace
 from holdfast_cli.demo_cloud import VM_NAMES, Cloud
 from holdfast_cli.demo_teller import Teller
 from holdfast_cli.waiting import Waiting
 
 PROVIDER = "simulatorhaprovider"
-DRIVER = "simulator"
 AVAILABLE_SECONDS = 30.0
 TITLES = (
     "enable HA on the zone",
@@ -27,12 +27,13 @@ TITLES = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the steps work with."""
+    """What the steps work with. `bmcs`: host name → where its BMC is."""
 
     client: Client
     cloud: Cloud
     teller: Teller
     waiting: Waiting
+    bmcs: Mapping[str, BmcPlace]
 
     def run(self, command: str, **parameters: Any) -> Answer:
         """Call a command and wait for its job."""
@@ -68,13 +69,14 @@ def _enable_cluster(scene: Scene) -> None:
 
 
 def _configure_oobm(scene: Scene) -> None:
-    for index, (name, uuid) in enumerate(scene.cloud.hosts.items()):
-        address, port = f"203.0.113.{11 + index}", "623"
+    for name, uuid in scene.cloud.hosts.items():
+        bmc = scene.bmcs[name]
         scene.run(
-            "configureOutOfBandManagement", hostid=uuid, driver=DRIVER, address=address, port=port, username="admin",
-            password=scene.cloud.bmc_password.reveal(), manageconsoleprotocol="https",
+            "configureOutOfBandManagement", hostid=uuid, driver=bmc.driver, address=bmc.address, port=bmc.port,
+            username=bmc.username, password=scene.cloud.bmc_password.reveal(), manageconsoleprotocol="https",
         )  # fmt: skip
-        scene.teller.say(f"{name}: driver {DRIVER}, address {address}, port {port}, user admin, password ****")
+        shown = f"driver {bmc.driver}, address {bmc.address}, port {bmc.port}, user {bmc.username}, password ****"
+        scene.teller.say(f"{name}: {shown}")
 
 
 def _enable_oobm(scene: Scene) -> None:

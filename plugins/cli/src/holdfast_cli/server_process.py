@@ -44,11 +44,12 @@ class ServerFailed(HoldfastError):
 class ServerProcess:
     """A server with its data under `directory`. `start` begins it, `stop` ends it; it may be started again.
 
+    `more` is appended to its configuration, TOML.
     As a context manager it only promises to be stopped at the end. The administrator's password is made here and handed
     over in the environment, which no other user can read.
     """
 
-    def __init__(self, directory: Path, port: int = 0, name: str = "demo") -> None:
+    def __init__(self, directory: Path, port: int = 0, name: str = "demo", more: str = "") -> None:
         self.directory = directory
         self.data_dir = directory / "data"
         self.log = directory / LOG_NAME
@@ -56,6 +57,7 @@ class ServerProcess:
         self.password = Secret(secrets.token_urlsafe(24))
         self.name = name
         self._wanted = port
+        self._more = more
         self.port = 0
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -116,7 +118,7 @@ class ServerProcess:
 
     def _write_configuration(self) -> None:
         text = _CONFIGURATION.format(name=self.name, data_dir=self.data_dir, address=ADDRESS, port=self.port)
-        self.configuration.write_text(text, encoding="utf-8")
+        self.configuration.write_text(text + self._more, encoding="utf-8")
 
     def _await_answer(self) -> None:
         client = Client(self.endpoint, timeout=5.0)

@@ -2,11 +2,14 @@
 
 Whoever has the file may pull a plug without a way into the process: a demonstration, a test, a person with `sqlite3`:
 INSERT INTO intervention (host, what) VALUES ('ablecube31', 'power-loss').
+The power switches of BMC emulators end here too: `on`, `off`, `reset`, `shutdown`.
 """
 
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from holdfast.model import PowerAction
 
 from holdfast_simulator.world.bmc import BmcMode
 
@@ -22,6 +25,10 @@ LOOK_SECONDS = 0.1
 KINDS: dict[str, Callable[["SimHost"], None]] = {
     "power-loss": lambda host: host.power_off("power loss"),
     "power-back": lambda host: host.power_on("power is back"),
+    "on": lambda host: host.bmc().carry_out_later(PowerAction.ON),
+    "off": lambda host: host.bmc().carry_out_later(PowerAction.OFF),
+    "reset": lambda host: host.bmc().carry_out_later(PowerAction.RESET),
+    "shutdown": lambda host: host.bmc().carry_out_later(PowerAction.SOFT),
     "hang": lambda host: host.hang(),
     "go-on": lambda host: host.unhang(),
     "agent-death": lambda host: host.kill_agent(),

@@ -110,7 +110,7 @@ class Bmc:
             reply(trouble)
             return
         if self.mode is not BmcMode.LYING:
-            self._schedule(action)
+            self.carry_out_later(action)
         self._after(self.host.world.physics.bmc_status, reply, f"Chassis Power Control: {action.value}")
 
     def change_password(self, reply: Reply, password: Secret, new_password: Secret) -> None:
@@ -129,7 +129,8 @@ class Bmc:
 
     # --- carrying out
 
-    def _schedule(self, action: PowerAction) -> None:
+    def carry_out_later(self, action: PowerAction) -> None:
+        """Have the chassis do it after its time, whatever the mode; other BMCs that sit on it end here too."""
         physics = self.host.world.physics
         seconds = {
             PowerAction.ON: physics.bmc_on,
