@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from holdfast.errors import ConfigurationError, Refused, Unreachable
 from holdfast.model import GuestState, PermitGrant, PowerAction, PowerState, Proof, ProofKind, Secret
-from holdfast.model.views import Beat, BmcView, HostView, PoolView, VmReport, VmSpec
+from holdfast.model.views import Beat, BmcView, DiskSpec, HostView, NicSpec, PoolView, VmReport, VmSpec
 from holdfast_simulator.heartbeat import SimulatorHeartbeat
 from holdfast_simulator.hypervisor import SimulatorHypervisor
 from holdfast_simulator.journal import FileJournal
@@ -91,6 +92,16 @@ def test_runs_and_refusals_survive_the_end_of_the_process(settings: dict[str, Pa
     assert reports == (VmReport("vm-1", GuestState.RUNNING, 4),)
     with pytest.raises(Refused):
         SimulatorHypervisor(settings).start_vm(HOST, VmSpec("vm-2", "", "", 1, 1, 1), grant(9), 5.0)
+
+
+def test_disks_and_networks_of_a_vm_are_kept(settings: dict[str, Path]) -> None:
+    """They come back from the world's file as they went in."""
+    pool = PoolView("pool", "pool", "NetworkFilesystem", "simulator", details={"mount": "/mnt"})
+    spec = replace(VM, disks=(DiskSpec(pool, "vm-1"),), nics=(NicSpec("02:00:00:00:00:01", "guests"),))
+    SimulatorHypervisor(settings).start_vm(HOST, spec, grant(1), 5.0)
+    forget_shared_worlds()
+    assert SimulatorHypervisor(settings).list_vms(HOST, 5.0) == (VmReport("vm-1", GuestState.RUNNING, 1),)
+    assert shared_world(settings).world.host("uuid-1").book.guests["vm-1"].spec == spec
 
 
 def test_an_accepted_order_is_carried_out_though_the_process_ends(settings: dict[str, Path]) -> None:

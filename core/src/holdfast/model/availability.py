@@ -77,7 +77,8 @@ class Vm(Row):
     """A virtual machine. `cpu_speed` is MHz per CPU, `ram` is MB.
 
     `run_epoch` is the number of the newest run that was ever permitted; 0 means that it never ran (S1).
-    `host_id` is where that run is, or may be, live.
+    `host_id` is where that run is, or may be, live. `root_disk` is what its disk is called on its pool: a file, or the
+    number of a LUN; "" stands for the VM's uuid.
     """
 
     id: int = 0
@@ -112,6 +113,7 @@ class Vm(Row):
     reason: str = ""
     created: Moment = Moment(0.0)
     removed: Moment | None = None
+    root_disk: str = ""
 
 
 @record("vm_permit", unique=(("vm_id", "run_epoch"),), indexed=(("host_id", "state"),))

@@ -57,8 +57,38 @@ class BmcView:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """One disk of a VM.
+
+    `name` is what it is called on its pool: a file's name without folder, or on a pool of LUNs the number of its own.
+    `size` is bytes; 0 means as large as the template. `template` is the path or URL of the image that it is laid over,
+    "" for none; whoever starts the VM first makes the disk, and never one that is there.
+    """
+
+    pool: PoolView
+    name: str
+    format: str = "qcow2"
+    size: int = 0
+    template: str = ""
+    template_format: str = "qcow2"
+
+
+@dataclass(frozen=True, slots=True)
+class NicSpec:
+    """One network interface of a VM. `network` is the network's name, `vlan` its VLAN ("" for none): the host knows
+    which bridge serves it."""
+
+    mac: str
+    network: str
+    vlan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VmSpec:
-    """All that a hypervisor needs to run a VM. `cpu_speed` is MHz per CPU, `ram` is MB."""
+    """All that a hypervisor needs to run a VM. `cpu_speed` is MHz per CPU, `ram` is MB.
+
+    `ha` says whether the VM is restarted by HA; a host that has to fence itself spares the others (S11).
+    """
 
     uuid: str
     name: str
@@ -70,6 +100,8 @@ class VmSpec:
     pool: str = ""
     network: str = ""
     ha: bool = False
+    disks: tuple[DiskSpec, ...] = ()
+    nics: tuple[NicSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +120,16 @@ class HostOrders:
 
 @dataclass(frozen=True, slots=True)
 class VmReport:
-    """What a host says of one VM: its guest state and the run epoch it was started under."""
+    """What a host says of one VM: its guest state and the run epoch it was started under.
+
+    `reason` is why it is in that state, in a few words, "" if there is nothing to say; it is no part of what makes two
+    reports equal.
+    """
 
     vm_uuid: str
     state: GuestState
     run_epoch: int
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,15 @@ class Inventory:
         views = []
         for pool in self.pools_of_cluster.get(host.cluster_id, ()):
             if pool.heartbeat and pool.scope != "HOST" and self._takes_part(pool):
-                details = self.pool_details.get(pool.id, {})
-                views.append(
-                    PoolView(
-                        pool.uuid, pool.name, pool.pool_type, pool.heartbeat, pool.host_address, pool.port, pool.path,
-                        details,
-                    )
-                )  # fmt: skip
+                views.append(self.pool_view(pool))
         return tuple(views)
+
+    def pool_view(self, pool: StoragePool) -> PoolView:
+        """The pool as drivers see it."""
+        details = self.pool_details.get(pool.id, {})
+        return PoolView(
+            pool.uuid, pool.name, pool.pool_type, pool.heartbeat, pool.host_address, pool.port, pool.path, details
+        )
 
     def _takes_part(self, pool: StoragePool) -> bool:
         return self.settings.flag("kvm.ha.on.storage.heartbeat", pool=pool.id)

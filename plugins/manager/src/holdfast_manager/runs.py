@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from holdfast.engine.permits import uncovered
 from holdfast.errors import Conflict, DriverError, HoldfastError, InvalidRequest, Refused, Unsupported
@@ -15,6 +16,7 @@ from holdfast.hooks.store import Change, Insert, OwnedBy, Query, Update
 from holdfast.model import (
     Host,
     Json,
+    Network,
     Permit,
     PermitGrant,
     PermitState,
@@ -25,8 +27,9 @@ from holdfast.model import (
     Vm,
     VmState,
 )
+from holdfast.model.rows import R
 from holdfast.model.states import GuestState
-from holdfast.model.views import VmSpec
+from holdfast.model.views import DiskSpec, NicSpec, PoolView, VmSpec
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
@@ -55,8 +58,9 @@ class Runs:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._templates: dict[int, str] = {}
-        """Template id -> uuid, neither of which ever changes."""
+        self._templates: dict[int, Template] = {}
+        self._networks: dict[int, Network] = {}
+        """What VMs are made of never changes, so each is read once."""
         self._turn = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     # --- permits -----------------------------------------------------------------------------------------------
@@ -145,14 +149,26 @@ class Runs:
 
     async def spec(self, vm: Vm) -> VmSpec:
         """The VM as its hypervisor needs it."""
-        if vm.vm_template_id not in self._templates:
-            template = await self._desk.memory.get(Template, vm.vm_template_id)
-            self._templates[vm.vm_template_id] = template.uuid if template else ""
+        template = await self._once(self._templates, Template, vm.vm_template_id)
+        network = await self._once(self._networks, Network, vm.network_id)
         pool = self._desk.inventory.pools.get(vm.pool_id or 0)
         return VmSpec(
             vm.uuid, vm.name, vm.instance_name, vm.cpu, vm.cpu_speed, vm.ram,
-            self._templates[vm.vm_template_id], pool.uuid if pool else "", ha=vm.ha_enabled,
+            template=template.uuid if template else "", pool=pool.uuid if pool else "",
+            network=network.uuid if network else "", ha=vm.ha_enabled,
+            disks=(_root_disk(vm, self._desk.inventory.pool_view(pool), template),) if pool else (),
+            nics=(NicSpec(mac_of(vm.uuid), network.name, network.vlan),) if network else (),
         )  # fmt: skip
+
+    async def _once(self, seen: dict[int, R], record: type[R], row_id: int | None) -> R | None:
+        if row_id is None:
+            return None
+        if row_id not in seen:
+            found = await self._desk.memory.get(record, row_id)
+            if found is None:
+                return None
+            seen[row_id] = found
+        return seen[row_id]
 
     async def start(self, vm: Vm, target: Host, run_epoch: int) -> None:
         """Send the start. Idempotent.
@@ -246,6 +262,19 @@ class Runs:
         query = Query(equal={"vm_id": vm_id, "run_epoch": vm.run_epoch}, limit=1)
         found = await self._desk.memory.select(Permit, query)
         return vm, found[0] if found else None
+
+
+def mac_of(vm_uuid: str) -> str:
+    """The VM's hardware address: the same at every run, locally administered, and as good as unique."""
+    digest = sha256(vm_uuid.encode()).hexdigest()
+    return ":".join(["02", *(digest[start : start + 2] for start in range(0, 10, 2))])
+
+
+def _root_disk(vm: Vm, pool: PoolView, template: Template | None) -> DiskSpec:
+    name = vm.root_disk or vm.uuid
+    if template is None:
+        return DiskSpec(pool, name)
+    return DiskSpec(pool, name, "qcow2", template.size, template.url, template.format.lower())
 
 
 def refused(problem: HoldfastError) -> bool:

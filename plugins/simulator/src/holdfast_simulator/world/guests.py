@@ -5,7 +5,7 @@ from typing import Any
 
 from holdfast.errors import Refused
 from holdfast.model import GuestState
-from holdfast.model.views import VmReport, VmSpec
+from holdfast.model.views import DiskSpec, NicSpec, PoolView, VmReport, VmSpec
 
 
 @dataclass(slots=True)
@@ -90,7 +90,13 @@ class GuestBook:
         self.revoked = {vm: int(epoch) for vm, epoch in data["revoked"].items()}
         self.guests = {
             entry["spec"]["uuid"]: Guest(
-                VmSpec(**entry["spec"]), int(entry["run_epoch"]), GuestState(entry["state"]), starting=False
+                _spec(entry["spec"]), int(entry["run_epoch"]), GuestState(entry["state"]), starting=False
             )
             for entry in data["guests"]
         }
+
+
+def _spec(plain: dict[str, Any]) -> VmSpec:
+    disks = tuple(DiskSpec(**{**disk, "pool": PoolView(**disk["pool"])}) for disk in plain.pop("disks", ()))
+    nics = tuple(NicSpec(**nic) for nic in plain.pop("nics", ()))
+    return VmSpec(**plain, disks=disks, nics=nics)
