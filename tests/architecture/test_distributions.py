@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = sorted(
     path.parent
-    for pattern in ("core", "plugins/*", "tests/conformance")
+    for pattern in ("core", "plugins/*", "tests/conformance", "contrib/lab")
     for path in ROOT.glob(f"{pattern}/pyproject.toml")
 )
 ALL = [*MEMBERS, ROOT / "contrib" / "plugin-template"]

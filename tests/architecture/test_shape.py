@@ -13,7 +13,13 @@ DATA = frozenset({"core/src/holdfast/settings_catalogue.py"})
 
 
 def _modules() -> Iterator[Path]:
-    for pattern in ("core/src", "plugins/*/src", "tests/conformance/src", "contrib/plugin-template/src"):
+    for pattern in (
+        "core/src",
+        "plugins/*/src",
+        "tests/conformance/src",
+        "contrib/lab/src",
+        "contrib/plugin-template/src",
+    ):
         for folder in sorted(ROOT.glob(pattern)):
             yield from sorted(folder.rglob("*.py"))
 

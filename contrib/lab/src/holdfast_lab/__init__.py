@@ -1,0 +1,1 @@
+"""A KVM cloud of real parts on one machine, to break on purpose."""

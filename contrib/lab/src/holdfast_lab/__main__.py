@@ -1,0 +1,109 @@
+"""`python -m holdfast_lab WORD`: what `sh contrib/dev/run lab WORD` calls."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+
+from holdfast_lab import capsule, packages
+from holdfast_lab.assembly import assemble
+from holdfast_lab.commands import environment
+from holdfast_lab.layout import Lab, default_folder
+from holdfast_lab.options import BMCS, DATABASES, STORAGES, Options
+from holdfast_lab.problems import LabError
+
+_INSIDE = "HOLDFAST_LAB_INSIDE"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 if what was asked is done and holds; 1 if not; 2 for words that make no sense."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = _parser().parse_args(given)
+    folder = (asked.folder or default_folder()).absolute()
+    try:
+        return int(asked.work(asked, folder, given))
+    except HoldfastError as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--folder", type=Path, help="where the lab keeps its things; each folder is a lab of its own")
+    words = parser.add_subparsers(dest="word", required=True)
+    up = words.add_parser("up", help="make the lab and start everything in it")
+    up.add_argument("--hosts", type=int, default=3)
+    up.add_argument("--storage", choices=STORAGES, default=STORAGES[0])
+    up.add_argument("--oobm", choices=BMCS, default=BMCS[0])
+    up.add_argument("--db", choices=DATABASES, default=DATABASES[0])
+    up.add_argument("--raw", action="store_true", help="the parts alone, without Holdfast")
+    up.set_defaults(work=_up)
+    down = words.add_parser("down", help="end everything in the lab; only its logs stay")
+    down.set_defaults(work=_down)
+    status = words.add_parser("status", help="what runs in the lab")
+    status.set_defaults(work=_status)
+    return parser
+
+
+def _up(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options(asked.hosts, asked.storage, asked.oobm, asked.db)
+    if os.environ.get(_INSIDE):
+        assemble(Lab(folder, options), lambda text: print(f"lab: {text}", flush=True))
+        return 0
+    if os.geteuid() != 0:
+        raise LabError("the lab makes namespaces and bridges: run it as root")
+    if capsule.find(folder):
+        raise LabError(f"the lab in {folder} is up already; see: lab status; end it with: lab down")
+    packages.provide(options)
+    _clear(folder)
+    (folder / "logs").mkdir(parents=True)
+    options.save(folder)
+    capsule.make(folder)
+    status = _inside(folder, given)
+    if status != 0:
+        capsule.destroy(folder)
+        print(f"lab: the lab was not made, and nothing of it runs; its logs are in {folder}/logs", file=sys.stderr)
+    return status
+
+
+def _down(_asked: argparse.Namespace, folder: Path, _given: list[str]) -> int:
+    was = capsule.destroy(folder)
+    for entry in folder.glob("*"):
+        if entry.name != "logs":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    print(f"lab: {'down' if was else 'it was not up'}; logs are in {folder}/logs", flush=True)
+    return 0
+
+
+def _status(_asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options.load(folder)
+    if not os.environ.get(_INSIDE):
+        return _inside(folder, given)
+    for host in Lab(folder, options).hosts:
+        print(f"{host.name}: power {'on' if host.is_on else 'off'}, {len(host.processes())} processes")
+    return 0
+
+
+def _inside(folder: Path, given: list[str]) -> int:
+    """Run the same words inside the lab; their status."""
+    import subprocess
+
+    pid = capsule.find(folder)
+    if not pid:
+        raise LabError(f"the lab in {folder} is not up; make it with: sh contrib/dev/run lab up")
+    words = [*capsule.enter_words(pid), sys.executable, "-m", "holdfast_lab", *given]
+    return subprocess.run(words, env=environment({_INSIDE: "1", "HOLDFAST_LAB": str(folder)}), check=False).returncode
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.glob("*"):
+        if entry.name not in ("logs", "options.json", "hosts", "storage", "database", "server"):
+            raise LabError(f"{folder} is not empty, and {entry.name} is none of a lab's: name another --folder")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
