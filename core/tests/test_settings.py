@@ -233,3 +233,38 @@ def test_no_allowed_value_makes_a_policy_that_cannot_count() -> None:
             assert count >= 1
         assert policy.off_needed >= 2
         assert policy.fence_off_needed >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "allowed"),
+    [
+        ("ha.self.fence.action", "explode", "none or stop or reboot"),
+        ("indirect.agent.lb.algorithm", "", "static or roundrobin or shuffle"),
+        ("kvm.ha.fence.on.storage.heartbeat.failure", "true", "false"),
+    ],
+)
+def test_a_word_that_is_not_allowed_falls_back_and_is_reported(name: str, bad: str, allowed: str) -> None:
+    """A row edited by hand: the default counts, and the problem names the row, the word and the words there are."""
+    settings = Settings({name: bad})
+    default = CATALOGUE[name].default
+    assert str(settings.value(name)).lower() == default
+    (problem,) = settings.problems
+    for part in (f"row {name} of table configuration", repr(bad), f"allowed is {allowed}", repr(default)):
+        assert part in problem
+
+
+def test_allowed_words_may_be_written_in_capitals() -> None:
+    """Whoever reads the setting sees the word as it is documented."""
+    settings = Settings({"ha.self.fence.action": " Reboot "})
+    assert settings.text("ha.self.fence.action") == "reboot"
+    assert settings.problems == []
+
+
+def test_problems_are_found_without_anybody_asking_for_the_value() -> None:
+    """In every scope, with the table and the place; rows of other features are none of our business."""
+    settings = Settings(
+        {"some.plugin.setting": "?"},
+        {("Cluster", 3): {NAME: "soon", "resourceHAEnabled": "maybe"}, ("Zone", 1): {NAME: "soon"}},
+    )
+    (problem,) = settings.problems
+    assert f"row {NAME} of table cluster_details, Cluster 3" in problem

@@ -41,6 +41,8 @@ def _row(setting: Setting) -> tuple[str, ...]:
 
 
 def _allowed(setting: Setting) -> str:
+    if setting.words:
+        return ", ".join(setting.words)
     if setting.kind == "bool":
         return "true, false"
     if setting.low is None and setting.high is None:

@@ -5,12 +5,12 @@ Names and scopes are CloudStack's where CloudStack has them. Values are text, as
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.errors import InvalidRequest
-from holdfast.settings_catalogue import ENTRIES
+from holdfast.settings_catalogue import ENTRIES, WORDS
 
 Kind = Literal["int", "float", "bool", "text"]
 Scope = Literal["Global", "Zone", "Cluster", "StoragePool"]
@@ -18,7 +18,10 @@ Scope = Literal["Global", "Zone", "Cluster", "StoragePool"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `upstream` is CloudStack 4.22's default ("-" where it has none); `low` and `high` are inclusive."""
+    """One setting. `upstream` is CloudStack 4.22's default ("-" where it has none); `low` and `high` are inclusive.
+
+    `words` are the only texts that it takes; empty if it takes any.
+    """
 
     name: str
     kind: Kind
@@ -30,6 +33,7 @@ class Setting:
     category: str
     low: float | None = None
     high: float | None = None
+    words: tuple[str, ...] = ()
 
     def parse(self, text: str) -> int | float | bool | str:
         """The typed value of `text`, or `InvalidRequest` naming the setting, the text and what is allowed."""
@@ -39,7 +43,9 @@ class Setting:
             raise InvalidRequest(f"setting {self.name}: {text!r} is not {_ARTICLES[self.kind]}") from None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_range(value)
-        return value
+        if self.words and str(value).lower() not in self.words:
+            raise InvalidRequest(f"setting {self.name}: {text!r} is not allowed; allowed is {' or '.join(self.words)}")
+        return value.lower() if self.words and isinstance(value, str) else value
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
@@ -63,9 +69,15 @@ _READERS: dict[str, Callable[[str], int | float | bool | str]] = {
     "bool": _read_bool,
     "text": str,
 }
+_TABLES = {
+    "Global": "table configuration",
+    "Zone": "table data_center_details",
+    "Cluster": "table cluster_details",
+    "StoragePool": "table storage_pool_details",
+}
 _ARTICLES = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "text"}
 
-CATALOGUE: dict[str, Setting] = {entry[0]: Setting(*entry) for entry in ENTRIES}
+CATALOGUE: dict[str, Setting] = {entry[0]: Setting(*entry, WORDS.get(entry[0], ())) for entry in ENTRIES}
 """Every setting by name."""
 
 
@@ -76,7 +88,7 @@ class Settings:
     is listed in `problems`, so that a row changed badly by hand never stops the loop.
     """
 
-    __slots__ = ("_cache", "_scoped", "_stored", "problems")
+    __slots__ = ("_cache", "_problems", "_scoped", "_stored")
 
     def __init__(
         self,
@@ -87,7 +99,7 @@ class Settings:
         self._stored = dict(stored or {})
         self._scoped = {key: dict(value) for key, value in (scoped or {}).items()}
         self._cache: dict[tuple[str, str, int], int | float | bool | str] = {}
-        self.problems: list[str] = []
+        self._problems: list[str] | None = None
 
     def value(
         self,
@@ -124,9 +136,33 @@ class Settings:
                 continue
             try:
                 return setting.parse(text)
-            except InvalidRequest as problem:
-                self.problems.append(str(problem))
+            except InvalidRequest:
+                continue  # `problems` says so
         return setting.parse(setting.default)
+
+    @property
+    def problems(self) -> list[str]:
+        """Every stored text that cannot be used, whether it was asked for or not: its row, the text, what is allowed.
+
+        Looked for once.
+        """
+        if self._problems is None:
+            self._problems = list(self._unusable())
+        return self._problems
+
+    def _unusable(self) -> Iterator[str]:
+        rows = [(("Global", 0), name, text) for name, text in self._stored.items()]
+        rows += [(place, name, text) for place, texts in self._scoped.items() for name, text in texts.items()]
+        for (scope, scope_id), name, text in rows:
+            setting = CATALOGUE.get(name)
+            if setting is None or scope not in ("Global", setting.scope):
+                continue
+            try:
+                setting.parse(text)
+            except InvalidRequest as problem:
+                where = f"{_TABLES[scope]}, {scope} {scope_id}" if scope_id else _TABLES[scope]
+                instead = f"the global value or the default {setting.default!r}" if scope_id else repr(setting.default)
+                yield f"{problem} (row {name} of {where}); in effect is {instead} until the row is mended"
 
     def number(self, name: str, **where: int) -> float:
         """A numeric setting as float."""

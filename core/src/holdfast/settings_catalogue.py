@@ -4,6 +4,7 @@ Upstream's defaults are CloudStack 4.22's. Times are in the unit given, not in u
 """
 # ruff: noqa: E501 - a table reads best with a row to a line
 
+from collections.abc import Mapping
 from typing import Literal
 
 _Entry = tuple[
@@ -88,3 +89,10 @@ ENTRIES: tuple[_Entry, ...] = (
     ("event.purge.days", "float", "90", "0", "Global", "d", "Events older than this are removed; 0 keeps them for ever.", "api", 0, 3650),
 )
 # fmt: on
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "kvm.ha.fence.on.storage.heartbeat.failure": ("false",),
+    "ha.self.fence.action": ("none", "stop", "reboot"),
+    "indirect.agent.lb.algorithm": ("static", "roundrobin", "shuffle"),
+}
+"""The only words that these settings take."""

@@ -10,11 +10,6 @@ from holdfast.model import ClusterDetail, Configuration, Moment, Row, StoragePoo
 from holdfast.settings import INEQUALITIES, Setting, Settings, contradictions
 
 _LATCH = "holdfast.settings.version"
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "kvm.ha.fence.on.storage.heartbeat.failure": ("false",),
-    "ha.self.fence.action": ("none", "stop", "reboot"),
-    "indirect.agent.lb.algorithm": ("static", "roundrobin", "shuffle"),
-}
 _DETAILS: Mapping[str, tuple[type[Any], str]] = {
     "Zone": (ZoneDetail, "dc_id"),
     "Cluster": (ClusterDetail, "cluster_id"),
@@ -23,18 +18,10 @@ _DETAILS: Mapping[str, tuple[type[Any], str]] = {
 Texts = tuple[dict[str, str], dict[tuple[str, int], dict[str, str]]]
 
 
-def allowed_words(setting: Setting) -> tuple[str, ...]:
-    """The only words that the setting takes; empty if it takes any."""
-    return _WORDS.get(setting.name, ())
-
-
 def check_change(setting: Setting, scope: str, scope_id: int, text: str, texts: Texts) -> str:
     """The text to store. `InvalidRequest` names what is wrong with it, or the inequality that would be broken."""
     value = setting.parse(text)
-    stored_text = str(value).lower() if isinstance(value, bool) else text.strip()
-    words = allowed_words(setting)
-    if words and stored_text not in words:
-        raise InvalidRequest(f"setting {setting.name}: {text!r} is not allowed; allowed is {' or '.join(words)}")
+    stored_text = str(value).lower() if isinstance(value, bool) or setting.words else text.strip()
     stored, scoped = dict(texts[0]), {key: dict(values) for key, values in texts[1].items()}
     if scope == "Global":
         stored[setting.name] = stored_text

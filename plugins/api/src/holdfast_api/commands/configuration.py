@@ -8,7 +8,7 @@ from holdfast.settings import CATALOGUE, Setting, Settings
 from holdfast_api.call import Call, Listing
 from holdfast_api.fields import Answer
 from holdfast_api.registry import Parameter, command
-from holdfast_api.setting_changes import SettingChange, allowed_words, check_change
+from holdfast_api.setting_changes import SettingChange, check_change
 
 _PORT = "integration.api.port"
 _ATTEMPTS = 5
@@ -130,7 +130,7 @@ def _shown(call: Call, setting: Setting, settings: Settings, scope: str, row: Ro
         "unit": setting.unit or None,
         "minimum": setting.low,
         "maximum": setting.high,
-        "options": ",".join(allowed_words(setting)) or None,
+        "options": ",".join(setting.words) or None,
         "isdynamic": setting.name != _PORT,
     }
 
