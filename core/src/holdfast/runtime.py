@@ -33,6 +33,9 @@ class CallPool(Protocol):
     def limit(self) -> int:
         """How many calls run at once."""
 
+    def resize(self, limit: int) -> None:
+        """Let `limit` calls run at once from now on. Those that run, or wait for their turn, are not lost."""
+
 
 class Runtime(Protocol):
     """What a manager gets its time, threads and chance from."""

@@ -145,3 +145,79 @@ def test_no_alert_is_raised_for_a_calm_site(bed: Bed) -> None:
     bed.run(600)
     assert bed.store.select(Alert, Query()) == []
     assert [len(bed.transitions(host)) for host in bed.host_ids] == before
+
+
+# --- rows that vanish, epochs that go back ---------------------------------------------------------------------------
+
+
+def test_a_row_deleted_in_the_middle_of_a_fence_releases_the_host(make_bed: Callable[..., Bed]) -> None:
+    """It means what switching HA off means: the incident ends, visibly, and the quarantine is lifted."""
+    bed = _stuck_fence(make_bed)
+    assert bed.host(1).resource_state == ResourceState.MAINTENANCE
+    bed.store.commit([Delete(HaConfig, bed.ha(1).id)])
+    bed.run_until(lambda: bed.host(1).resource_state == ResourceState.ENABLED, 10)
+    assert bed.state(1) == HAState.DISABLED
+    assert any("is released" in event.description for event in bed.events("HA.FENCE"))
+    assert bed.vm(1).state == VmState.RUNNING
+    bed.check_once()
+
+
+def test_a_row_replaced_in_the_middle_of_a_fence_carries_the_fence_on(make_bed: Callable[..., Bed]) -> None:
+    """A new row with HA on: the fence goes on in it, and its VMs restart once the BMC answers."""
+    bed = _stuck_fence(make_bed)
+    bed.store.commit([Delete(HaConfig, bed.ha(1).id)])
+    bed.put(HaConfig(resource_id=1, enabled=True, provider="simulatorhaprovider"))
+    bed.run(5)
+    assert (bed.state(1), bed.host(1).resource_state) == (HAState.FENCING, ResourceState.MAINTENANCE)
+    bed.machine("h1").bmc().set_mode(BmcMode.OK)
+    bed.run_until(lambda: bed.runs_elsewhere(1, 1), 90)
+    bed.check_once()
+
+
+def test_a_row_deleted_while_no_server_ran_is_told_with_the_way_out(make_bed: Callable[..., Bed]) -> None:
+    """Nobody knows any more where the quarantine came from: an alert and the host's reason say what to do."""
+    bed = _stuck_fence(make_bed)
+    for name in list(bed.managers):
+        bed.crash(name)
+    bed.store.commit([Delete(HaConfig, bed.ha(1).id)])
+    bed.machine("h1").unhang()
+    bed.start("ms3")
+    bed.run_until(lambda: bed.alerts("ALERT.HA.QUARANTINE") != [], 30)
+    assert "cancelHostMaintenance" in bed.ha(1).reason
+    assert bed.host(1).resource_state == ResourceState.MAINTENANCE
+    job = bed.outcome(bed.job("cancelHostMaintenance", 1, id=1))
+    assert job.job_status == 1, job.job_result
+    assert bed.host(1).resource_state == ResourceState.ENABLED
+    assert len(bed.alerts("ALERT.HA.QUARANTINE")) == 1
+    bed.check_once()
+
+
+def test_an_owner_epoch_raised_by_hand_is_told_once_and_has_a_way_out(bed: Bed) -> None:
+    """The host is left alone (S5), an alert names it and what to do; owner_epoch 0 is honoured at the next look."""
+    bed.edit(HaConfig, bed.ha(1).id, owner_epoch=999_999)
+    bed.run(12)
+    assert bed.alerts("ALERT.HA.OWNER.EPOCH") == []  # it could be a hand-over so far
+    bed.run(60)
+    (alert,) = bed.alerts("ALERT.HA.OWNER.EPOCH")
+    assert "h1" in alert.content
+    assert "owner_epoch" in alert.content
+    told = [manager.explain_host("h1") for manager in bed.managers.values()]
+    assert any("owner epoch 999999" in one.get("reason", "") for one in told)
+    bed.machine("h1").power_off("power loss")
+    bed.run(20)
+    assert bed.orders("h1") == []
+    bed.edit(HaConfig, bed.ha(1).id, owner_epoch=0)
+    bed.run_until(lambda: bed.state(1) == HAState.FENCED, 30)
+    bed.run(30)
+    assert len(bed.alerts("ALERT.HA.OWNER.EPOCH")) == 1
+
+
+def test_a_word_that_is_not_allowed_is_alerted_and_the_default_counts(bed: Bed) -> None:
+    """A text setting edited by hand; nobody has to read it for the alert to come."""
+    bed.setting("ha.self.fence.action", "explode")
+    bed.run(10)
+    (alert,) = bed.alerts("ALERT.HA.SETTINGS")
+    assert "row ha.self.fence.action of table configuration" in alert.content
+    assert "none or stop or reboot" in alert.content
+    for manager in bed.managers.values():
+        assert manager.desk.inventory.settings.text("ha.self.fence.action") == "reboot"

@@ -128,13 +128,30 @@ def test_the_brake_holds_when_many_hosts_hang_at_once(
     _silence(bed, names)
     bed.run(40)
     assert [bed.orders(name) for name in names] == [[]] * hung
-    assert bed.alerts("ALERT.HA.BRAKE")
+    (alert,) = bed.alerts("ALERT.HA.BRAKE")  # one for all of them, whoever watches them
+    assert alert.subject in ("ALERT.HA.BRAKE: cluster c1", "ALERT.HA.BRAKE: zone z1")
+    assert f"of {total} hosts of" in alert.content
     # It lets go by itself: all but one come back, and that one is fenced.
     for name in names[1:]:
         bed.machine(name).unhang()
     bed.run_until(lambda: bed.runs_elsewhere(1, 1), 40)
     assert all(bed.orders(name) == [] for name in names[1:])
     bed.check_once()
+
+
+def test_a_brake_that_holds_again_is_told_again(make_bed: Callable[..., Bed]) -> None:
+    """One alert per time that it holds, with the domain's place and without a host of its own."""
+    bed = make_bed(hosts=6, physics=Physics(watchdog_armed=False))
+    names = ["h1", "h2", "h3"]
+    for told in (1, 2):
+        _silence(bed, names)
+        bed.run(20)
+        assert len(bed.alerts("ALERT.HA.BRAKE")) == told
+        for name in names:
+            bed.machine(name).unhang()
+        bed.run(70)
+    alert = bed.alerts("ALERT.HA.BRAKE")[0]
+    assert (alert.data_center_id, alert.resource_id) == (bed.zone, "")
 
 
 def test_two_of_three_hosts_are_fenced_all_the_same(bed: Bed) -> None:

@@ -6,6 +6,7 @@ It holds fencing and recovery. It never holds a restart whose proof is already t
 from math import floor
 from typing import NamedTuple
 
+from holdfast.engine.incident import Alarm
 from holdfast.engine.policy import HostPolicy
 
 
@@ -24,11 +25,21 @@ def limit(total: int, policy: HostPolicy) -> int:
 
 def held(domains: tuple[Domain, ...], policy: HostPolicy) -> str:
     """Why fencing is held, naming the domain and the numbers; "" if it is not."""
-    for domain in domains:
-        allowed = limit(domain.total, policy)
-        if domain.silent > allowed:
-            return (
-                f"{domain.silent} of {domain.total} hosts of {domain.name} are silent at once, more than {allowed}: "
-                "a shared cause is likelier than that many dead hosts"
-            )
-    return ""
+    domain = full(domains, policy)
+    if domain is None:
+        return ""
+    return (
+        f"{domain.silent} of {domain.total} hosts of {domain.name} are silent at once, more than "
+        f"{limit(domain.total, policy)}: a shared cause is likelier than that many dead hosts"
+    )
+
+
+def full(domains: tuple[Domain, ...], policy: HostPolicy) -> Domain | None:
+    """The first domain with more silent hosts than the brake lets pass, or None."""
+    return next((domain for domain in domains if domain.silent > limit(domain.total, policy)), None)
+
+
+def alarm(domains: tuple[Domain, ...], policy: HostPolicy) -> Alarm:
+    """What to tell operators of a brake that holds. It is about the domain: one of its hosts speaks for all."""
+    domain = full(domains, policy)
+    return Alarm("ALERT.HA.BRAKE", held(domains, policy), domain.name if domain else "")

@@ -7,7 +7,7 @@ change that would end the wait.
 from collections.abc import Sequence
 from math import inf
 
-from holdfast.engine.brake import Domain, held, limit
+from holdfast.engine.brake import Domain, full, held, limit
 from holdfast.engine.evidence_record import evidence_from_json, evidence_json, story
 from holdfast.engine.incident import Fence, HostHa, Stage
 from holdfast.engine.policy import HostPolicy
@@ -109,9 +109,9 @@ def _brake(host: HostHa, policy: HostPolicy, domains: Sequence[Domain]) -> list[
     reason = held(tuple(domains), policy) if domains else host.held
     if not reason:
         return []
-    full = next((domain for domain in domains if domain.silent > limit(domain.total, policy)), None)
+    over = full(tuple(domains), policy)
     ends = (
-        f"; it lets go when {full.silent - limit(full.total, policy)} of them answer or are proven dead" if full else ""
+        f"; it lets go when {over.silent - limit(over.total, policy)} of them answer or are proven dead" if over else ""
     )
     return [f"held by the brake: {reason}{ends}; {policy.off_needed} OFF readings of this host pass it"]
 

@@ -8,7 +8,7 @@ watchdog, or (c) with an admin's declaration. In each case after `Prepared`: no 
 from math import inf
 
 from holdfast.engine import verdict
-from holdfast.engine.brake import Domain, held
+from holdfast.engine.brake import Domain, alarm, held
 from holdfast.engine.incident import (
     Alarm,
     AskActivity,
@@ -90,7 +90,7 @@ def _cut(host: HostHa, now: float, policy: HostPolicy, domains: tuple[Domain, ..
     brake = "" if fence.cause is HAEvent.POWER_OFF_CONFIRMED else held(domains, policy)
     if brake:
         # Looked at again each interval: the brake lets go by itself when the others come back or are proven off.
-        alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.BRAKE", brake),)
+        alarms: tuple[Decision, ...] = () if host.held else (alarm(domains, policy),)
         return host._replace(held=brake, fence=fence._replace(next_at=now + policy.activity_interval)), alarms
     if not _witnessed(host, now, policy):
         fence = fence._replace(stage=Stage.LOOKING, next_at=inf, attempt_ends=now + policy.fence_timeout)

@@ -9,10 +9,9 @@ from math import inf
 from typing import Any
 
 from holdfast.engine import fencing, verdict
-from holdfast.engine.brake import Domain, held
+from holdfast.engine.brake import Domain, alarm, held
 from holdfast.engine.incident import (
     ActivitySeen,
-    Alarm,
     AskActivity,
     AskHealth,
     CutDone,
@@ -191,7 +190,7 @@ def _condemn(
     """Silent on the link and on every pool, often enough: recover or fence, unless the brake holds (S4, S7)."""
     brake = held(domains, policy)
     if brake:
-        alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.BRAKE", brake),)
+        alarms: tuple[Decision, ...] = () if host.held else (alarm(domains, policy),)
         host = host._replace(held=brake)
         if host.state is not HAState.CHECKING:
             return host, alarms
@@ -267,7 +266,7 @@ def _tick_recovering(host: HostHa, now: float, policy: HostPolicy, domains: tupl
         return fencing.begin(host, HAEvent.RECOVERY_THRESHOLD_EXCEEDED, now, reason, host.activity_evidence)
     brake = held(domains, policy)
     if brake:
-        alarms: tuple[Decision, ...] = () if host.held else (Alarm("ALERT.HA.BRAKE", brake),)
+        alarms: tuple[Decision, ...] = () if host.held else (alarm(domains, policy),)
         return host._replace(held=brake, activity_due=now + policy.activity_interval), alarms
     host = host._replace(recoveries=host.recoveries + 1, action_busy=True, activity_due=inf, held="")
     return host, (Recover(host.token, host.recoveries),)

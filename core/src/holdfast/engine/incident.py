@@ -250,10 +250,14 @@ class PowerOn(NamedTuple):
 
 
 class Alarm(NamedTuple):
-    """Something an operator should see at once. `name` is the alert's name."""
+    """Something an operator should see at once. `name` is the alert's name.
+
+    `domain` names the failure domain that it is about; "" if it is about the host.
+    """
 
     name: str
     text: str
+    domain: str = ""
 
 
 Decision = (

@@ -258,12 +258,14 @@ class HostActor:
             self._keep_light(moves)
             return
         more = await self.hosts.effects.together_with(self, decisions)
+        alarms = await self.hosts.domain_alarms.news(self, alarms)
         changes: list[Change] = [*self._state_change(after), *self._rows([*self._light, *moves]), *more]
-        changes += [
-            self.desk.journal.alert(alarm.name, f"{alarm.name}: host {self.host.name}", alarm.text, self.host)
-            for alarm in alarms
-        ]
-        await self.desk.memory.commit(changes)
+        changes += [self.hosts.domain_alarms.row(self.host, alarm) for alarm in alarms]
+        try:
+            await self.desk.memory.commit(changes)
+        except HoldfastError:
+            self.hosts.domain_alarms.forget(alarms)
+            raise
         self._light, self._light_kept = [], 0
         self.hosts.effects.notify(self, moves, alarms)
         self._stored(after)

@@ -29,6 +29,14 @@ T = TypeVar("T")
 
 _CALM = frozenset({HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED, None})
 
+_POOL_SETTINGS = {
+    "health": "ha.max.concurrent.health.check.operations",
+    "activity": "ha.max.concurrent.activity.check.operations",
+    "recovery": "ha.max.concurrent.recovery.operations",
+    "fence": "ha.max.concurrent.fence.operations",
+    "oobm": "outofbandmanagement.sync.poolsize",
+}
+"""The settings that bound the pools, and are followed when they change."""
 
 _OTHER_POOLS = {"agent": 256}
 """Calls at once, of kinds that no setting bounds. A start takes as long as its guest does, and a rack has thousands."""
@@ -81,16 +89,18 @@ class Desk:
         """The bounded pool for one kind of driver call."""
         found = self._pools.get(name)
         if found is None:
-            limits = {
-                "health": "ha.max.concurrent.health.check.operations",
-                "activity": "ha.max.concurrent.activity.check.operations",
-                "recovery": "ha.max.concurrent.recovery.operations",
-                "fence": "ha.max.concurrent.fence.operations",
-                "oobm": "outofbandmanagement.sync.poolsize",
-            }
-            limit = self.inventory.settings.whole(limits[name]) if name in limits else _OTHER_POOLS.get(name, 64)
-            found = self._pools[name] = self.runtime.pool(name, limit)
+            found = self._pools[name] = self.runtime.pool(name, self._pool_size(name))
         return found
+
+    def _pool_size(self, name: str) -> int:
+        setting = _POOL_SETTINGS.get(name)
+        return self.inventory.settings.whole(setting) if setting else _OTHER_POOLS.get(name, 64)
+
+    def fit_pools(self) -> None:
+        """Give the pools the sizes that the settings ask for now."""
+        for name, pool in self._pools.items():
+            if pool.limit != self._pool_size(name):
+                pool.resize(self._pool_size(name))
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something on its own; what it raises is logged, not lost."""

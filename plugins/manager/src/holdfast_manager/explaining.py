@@ -14,7 +14,8 @@ def explain_host(desk: Desk, hosts: "Hosts", uuid: str) -> dict[str, Any]:
     """State, evidence with its age, what is waited for, and the brake; {} if the host is not this server's."""
     actor = hosts.actors.get(uuid)
     if actor is None:
-        return {}
+        refused = hosts.refusals.words(uuid)
+        return {"reason": refused, "waitingfor": [refused]} if refused else {}
     now = desk.clock.monotonic()
     record = actor.record
     link = desk.links.links.get(uuid)

@@ -16,15 +16,18 @@ from holdfast.engine.incident import Heard, Judged, Silent, Switched
 from holdfast.engine.policy import HostPolicy, host_policy
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.hooks.provider import Eligibility, Surroundings
-from holdfast.hooks.store import Insert, Query, Update
+from holdfast.hooks.store import Query, Update
 from holdfast.model import MAINTENANCE_STATES, HaConfig, HAState, Host
 
 from holdfast_manager.actor import HostActor
 from holdfast_manager.census import SILENT, Census
 from holdfast_manager.desk import Desk
+from holdfast_manager.domain_alarms import DomainAlarms
 from holdfast_manager.effects import Effects
 from holdfast_manager.inventory import HA_SWITCH
 from holdfast_manager.link import Link
+from holdfast_manager.lost_rows import carried_over, rows_for_missing
+from holdfast_manager.refusals import Refusals
 
 log = logging.getLogger("holdfast.manager.hosts")
 
@@ -51,6 +54,8 @@ class Hosts:
         self.census = Census()
         self.actors: dict[str, HostActor] = {}
         self.effects = Effects(desk, self, kick_restarts)
+        self.domain_alarms = DomainAlarms(desk)
+        self.refusals = Refusals(desk)
         self.notices = notices
         self._heap: list[tuple[float, int, HostActor]] = []
         self._order = count()
@@ -206,6 +211,7 @@ class Hosts:
         if row is None or self.desk.epoch(host) != epoch:
             return
         actor = self.actors[host.uuid] = HostActor(self, host, row, epoch)
+        self.refusals.clear(host.uuid)
         self._attach(host)
         actor.take_up()
         if actor.keep.get("power_on") and actor.record.state is HAState.FENCED:
@@ -218,14 +224,19 @@ class Hosts:
         )
         if not found:
             # Every host has a row, so that there is always an owner epoch to be checked against.
+            fresh_row = HaConfig(resource_id=host.id, owner_epoch=epoch, mgmt_server_id=self.desk.msid)
             await self.desk.memory.commit(
-                [Insert(HaConfig(resource_id=host.id, owner_epoch=epoch, mgmt_server_id=self.desk.msid))]
+                await rows_for_missing(self.desk, host, fresh_row, self.actors.get(host.uuid))
             )
         elif found[0].owner_epoch > epoch:
-            log.error("host %s: the store knows a newer owner epoch than the coordinator gave; not taken", host.name)
+            if self.refusals.note(host, epoch, found[0].owner_epoch):
+                log.error(
+                    "host %s: the store knows a newer owner epoch than the coordinator gave; not taken", host.name
+                )
             return None
         elif (found[0].owner_epoch, found[0].mgmt_server_id) != (epoch, self.desk.msid):
             values = {"owner_epoch": epoch, "mgmt_server_id": self.desk.msid}
+            values |= carried_over(found[0], self.actors.get(host.uuid))
             await self.desk.memory.commit(
                 [Update(HaConfig, found[0].id, values, {"owner_epoch": found[0].owner_epoch})]
             )
@@ -327,6 +338,7 @@ class Hosts:
             states[host_id] = actor.record.state if actor else _known(row.ha_state)
         self.desk.states = states
         self.census.rebuild(self.desk.inventory, states)
+        self.domain_alarms.refresh()
         calm = self.desk.calm_hosts()
         for actor in list(self.actors.values()):
             try:

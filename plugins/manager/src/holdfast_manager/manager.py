@@ -242,6 +242,7 @@ class Manager:
             # Kept if nothing was changed: with it go the values that were parsed and the policies made of them.
             kept = before if found.settings.same_as(before) else found.settings
             self.desk.inventory, self.desk.inventory_at = replace(found, settings=kept), began
+            self.desk.fit_pools()
 
     async def _after_reading(self) -> None:
         if self.desk.membership.holds():
@@ -260,6 +261,8 @@ class Manager:
             self._contradictions = contradictions(inventory.settings, (0, *inventory.clusters))
         found = {f"ALERT.HA.SETTINGS\0{text}" for text in self._contradictions}
         found |= {f"ALERT.HA.SETTINGS\0{text}" for text in inventory.settings.problems}
+        refused = self.hosts.refusals.warning()
+        found |= {f"ALERT.HA.OWNER.EPOCH\0{refused}"} if refused else set()
         by_zone: dict[str, dict[str, frozenset[str]]] = {}
         for host in inventory.hosts.values():
             zone = inventory.zones.get(host.data_center_id)

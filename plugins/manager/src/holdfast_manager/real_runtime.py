@@ -44,6 +44,17 @@ class ThreadCallPool:
         """How many calls run at once."""
         return self._limit
 
+    def resize(self, limit: int) -> None:
+        """New calls go to new threads, `limit` of them; the old threads end once they have done what they were given.
+
+        Until then both work.
+        """
+        if limit == self._limit:
+            return
+        old, self._limit = self._threads, limit
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix=f"holdfast-{self._name}")
+        old.shutdown(wait=False)
+
     async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a thread; `DeadlineExceeded` when `deadline` seconds have passed without a result."""
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from holdfast.model import Host, Json, Moment, Permit, PermitState, Vm, Work, Wo
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
 from holdfast_manager.runs import Runs, host_report, refused
+from holdfast_manager.slots import Slots
 
 log = logging.getLogger("holdfast.manager.starting")
 
@@ -26,11 +27,12 @@ class Starting:
         self._desk = desk
         self._runs = runs
         self._underway: set[int] = set()
-        self._slots: dict[int, asyncio.Semaphore] = {}
+        self._slots = Slots(lambda: desk.inventory.settings.whole("ha.starts.per.host"))
         self.kick: Callable[[], None] = lambda: None
 
     async def begin_due(self) -> None:
         """Begin what is due and not underway yet; returns once it is begun."""
+        self._slots.fill()
         query = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
         self.begin(await self._desk.memory.select(Work, query))
 
@@ -43,17 +45,10 @@ class Starting:
             self._underway.add(work.id)
             self._desk.spawn(self._carry_on(work, target))
 
-    def _slot(self, host: Host) -> asyncio.Semaphore:
-        found = self._slots.get(host.id)
-        if found is None:
-            limit = self._desk.inventory.settings.whole("ha.starts.per.host")
-            found = self._slots[host.id] = asyncio.Semaphore(limit)
-        return found
-
     async def _carry_on(self, work: Work, target: Host) -> None:
         finished = False
         try:
-            async with self._slot(target):
+            async with self._slots.one(target.id):
                 finished = await self._one(work, target)
         except Conflict as problem:
             log.info("VM work %d: somebody else was first: %s", work.id, problem)

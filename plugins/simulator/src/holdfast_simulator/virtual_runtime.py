@@ -127,6 +127,14 @@ class VirtualCallPool:
             if process is not None:
                 process.greenlets.discard(getcurrent())
         self._running -= 1
+        self._begin_waiting()
+
+    def resize(self, limit: int) -> None:
+        """Let `limit` calls run at once from now on."""
+        self._limit = limit
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
         while self._waiting and self._running < self._limit:
             following = self._waiting.popleft()
             if not following.future.done():
