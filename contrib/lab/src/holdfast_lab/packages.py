@@ -50,11 +50,16 @@ def needed(options: Options) -> tuple[str, ...]:
 
 
 def provide(options: Options) -> tuple[str, ...]:
+    """Install what a lab with these options needs; which packages were installed. As `install`."""
+    return install(needed(options))
+
+
+def install(names: tuple[str, ...]) -> tuple[str, ...]:
     """Install what is missing, and stop the services that this starts; which packages were installed.
 
     `LabError`, naming them, if they cannot be had.
     """
-    missing = tuple(name for name in needed(options) if not _is_installed(name))
+    missing = tuple(name for name in names if not _is_installed(name))
     if not missing:
         return ()
     command = f"apt-get install --no-install-recommends {' '.join(missing)}"

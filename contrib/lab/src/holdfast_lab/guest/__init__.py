@@ -1,0 +1,1 @@
+"""Guests of the lab and of tests: a bootable image that says on its disk which run of it is alive."""
