@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 import pytest
 from holdfast_cli import demo_steps
 from holdfast_cli.client import Answer, Client, keys_by_login
-from holdfast_cli.demo_bmcs import Bmcs, SimulatedBmcs
+from holdfast_cli.demo_bmcs import BmcPlace, Bmcs, SimulatedBmcs
 from holdfast_cli.demo_cloud import Cloud, build
 from holdfast_cli.demo_recovery import refuse_doubles
 from holdfast_cli.demo_steps import Scene
@@ -39,6 +39,7 @@ class Site:
         self.server = ServerProcess(directory, name=directory.name[:40], more=self.bmcs.configuration())
         self.cloud = Cloud()
         self.client = Client("http://127.0.0.1:9/client/api")
+        self.places: Mapping[str, BmcPlace] = {}
         self._hosts = hosts
 
     def open(self) -> None:
@@ -50,9 +51,14 @@ class Site:
 
     def prepare(self) -> None:
         """Steps 1 to 7 of the guide's scenario: three HA VMs run on the first host."""
-        places = self.bmcs.start(list(self.cloud.hosts), self.server.data_dir / FILE_NAME, self.cloud.bmc_password)
-        scene = Scene(self.client, self.cloud, Teller(ProgressLine()), self.waiting, places)
+        self.start_bmcs()
+        scene = Scene(self.client, self.cloud, Teller(ProgressLine()), self.waiting, self.places)
         demo_steps.prepare(scene)
+
+    def start_bmcs(self) -> None:
+        """Give each host its BMC; nothing is configured yet."""
+        world = self.server.data_dir / FILE_NAME
+        self.places = self.bmcs.start(list(self.cloud.hosts), world, self.cloud.bmc_password)
 
     @property
     def waiting(self) -> Waiting:
@@ -145,16 +151,21 @@ def debian_program(name: str, package: str) -> str:
     return found
 
 
-def play_all(directory: Path, cases: Mapping[str, Callable[[Site], None]]) -> None:
+def play_all(
+    directory: Path, cases: Mapping[str, Callable[[Site], None]], bmcs: Callable[[Path], Bmcs] | None = None
+) -> None:
     """Play several cases at once, each on a site of its own where the VMs run already: they mostly wait.
+
+    `bmcs` makes the BMCs of a site, given a new folder; simulated ones otherwise.
 
     Raises what the first failing case raised, with the name of the case as a note.
     """
 
     def play(number: int, name: str, act: Callable[[Site], None]) -> None:
         try:
-            with Site(directory / f"case{number}") as site:
-                site.server.directory.mkdir()
+            folder = directory / f"case{number}"
+            folder.mkdir()
+            with Site(folder, bmcs=bmcs(folder / "bmcs") if bmcs else None) as site:
                 site.open()
                 site.prepare()
                 act(site)

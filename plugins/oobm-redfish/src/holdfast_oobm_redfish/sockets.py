@@ -102,8 +102,8 @@ def _connect(target: Target, deadline: Deadline) -> TimedSocket:
         except BaseException:
             connection.close()
             raise
-    hint = f"; Redfish listens on 443, {IPMI_PORT} is IPMI's port" if target.port == IPMI_PORT else ""
-    raise Unreachable(f"{target.where}: no connection: {trouble}{hint}")
+    hint = f": Redfish listens on 443, {IPMI_PORT} is IPMI's port" if target.port == IPMI_PORT else ""
+    raise Unreachable(f"{target.where}: no connection: {trouble}; check address and port{hint}")
 
 
 def _reason(error: Exception) -> str:

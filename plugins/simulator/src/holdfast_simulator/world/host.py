@@ -51,6 +51,7 @@ class SimHost:
         self.boot_due = 0.0
         self.agent_alive = True
         self.agent_life = 1
+        self.has_watchdog = True
         self.start_failure = ""
         self.clock_rate = 1.0
         self.pools: list[str] = []
@@ -201,6 +202,13 @@ class SimHost:
         if guest.live:
             self.world.tell(What.GUEST_ENDED, host=self.uuid, vm=guest.spec.uuid, run_epoch=guest.run_epoch, detail=why)
 
+    def set_watchdog(self, present: bool) -> None:
+        """Give it a watchdog, or take it away; its next beat says so."""
+        self.has_watchdog = present
+        self.lease.note()
+        self.save()
+        self.world.tell(What.HOST_CHANGED, host=self.uuid, detail=f"watchdog {'armed' if present else 'gone'}")
+
     # --- storage
 
     def mount(self, pool_uuid: str) -> None:
@@ -250,6 +258,7 @@ class SimHost:
             "boots": self.boots,
             "boot_due": self.boot_due,
             "agent_alive": self.agent_alive,
+            "watchdog": self.has_watchdog,
             "pools": self.pools,
             "book": self.book.dump(),
             "bmcs": {level: bmc.dump() for level, bmc in self.bmcs.items()},
@@ -262,6 +271,7 @@ class SimHost:
         self.boots = int(data["boots"])
         self.boot_due = float(data["boot_due"])
         self.agent_alive = bool(data["agent_alive"])
+        self.has_watchdog = bool(data.get("watchdog", True))
         self.book.load(data["book"])
         for pool_uuid in data["pools"]:
             self.mount(pool_uuid)

@@ -31,12 +31,12 @@ class HostLease:
     def armed(self) -> bool:
         """Whether the watchdog will reset the host when the lease lapses; what the agent's beats say."""
         physics = self._host.world.physics
-        return physics.watchdog_armed and physics.self_fence == "reboot" and bool(self._host.pools)
+        return self.kept and physics.self_fence == "reboot"
 
     @property
     def kept(self) -> bool:
         """Whether the host keeps a lease at all."""
-        return bool(self._host.pools) and self._host.world.physics.watchdog_armed
+        return bool(self._host.pools) and self._host.has_watchdog and self._host.world.physics.watchdog_armed
 
     def begin(self) -> None:
         """The host booted: the lease counts from now."""
