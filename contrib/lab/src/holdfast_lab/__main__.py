@@ -3,12 +3,13 @@
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
 
-from holdfast_lab import capsule, packages
+from holdfast_lab import addresses, capsule, network, packages
 from holdfast_lab.assembly import assemble
 from holdfast_lab.commands import environment
 from holdfast_lab.layout import Lab, default_folder
@@ -45,6 +46,16 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(work=_down)
     status = words.add_parser("status", help="what runs in the lab")
     status.set_defaults(work=_status)
+    power = words.add_parser("power", help="switch a host's chassis by hand")
+    power.add_argument("host")
+    power.add_argument("action", choices=("on", "off"))
+    power.set_defaults(work=_power)
+    enter = words.add_parser(
+        "enter", help="run a program on a host, or in the namespace `server`, `storage`, `database`"
+    )
+    enter.add_argument("place")
+    enter.add_argument("program", nargs=argparse.REMAINDER, help="the program and its words; a shell if there are none")
+    enter.set_defaults(work=_enter)
     return parser
 
 
@@ -87,10 +98,32 @@ def _status(_asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     return 0
 
 
+def _power(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options.load(folder)
+    if not os.environ.get(_INSIDE):
+        return _inside(folder, given)
+    host = Lab(folder, options).host(asked.host)
+    host.power_on() if asked.action == "on" else host.cut_power()
+    return 0
+
+
+def _enter(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options.load(folder)
+    if not os.environ.get(_INSIDE):
+        return _inside(folder, given)
+    program = asked.program[1:] if asked.program[:1] == ["--"] else asked.program
+    words = program or ["sh", "-i"]
+    place = asked.place
+    line = network.inside(place, *words)
+    if place in options.names:
+        line = Lab(folder, options).host(place).enter_words(*words)
+    elif place not in addresses.PLACES:
+        raise LabError(f"{place}: there is {', '.join((*options.names, *addresses.PLACES))}")
+    return subprocess.run(line, env=environment(), check=False).returncode
+
+
 def _inside(folder: Path, given: list[str]) -> int:
     """Run the same words inside the lab; their status."""
-    import subprocess
-
     pid = capsule.find(folder)
     if not pid:
         raise LabError(f"the lab in {folder} is not up; make it with: sh contrib/dev/run lab up")

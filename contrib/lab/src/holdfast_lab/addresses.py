@@ -5,6 +5,7 @@ BRIDGES = {MANAGEMENT: "10.99.1", STORAGE: "10.99.2", OUT_OF_BAND: "10.99.3"}
 """Bridges and the first three numbers of their networks, all /24. The lab's own foot in each is .1."""
 
 SERVER, STORAGE_SERVER, DATABASE = "server", "storage", "database"
+PLACES = (SERVER, STORAGE_SERVER, DATABASE)
 """Network namespaces, besides those of the hosts and `bmc-` each."""
 
 SERVER_NUMBER, STORAGE_NUMBER, DATABASE_NUMBER = 10, 20, 12

@@ -7,6 +7,7 @@ from pathlib import Path
 from holdfast_lab.databases import MariaDb
 from holdfast_lab.host import Host
 from holdfast_lab.options import Options
+from holdfast_lab.problems import LabError
 from holdfast_lab.stores import IscsiServer, NfsServer, server_of
 
 
@@ -37,8 +38,10 @@ class Lab:
         return tuple(Host(name, self.folder / "hosts" / name) for name in self.options.names)
 
     def host(self, name: str) -> Host:
-        """The host of that name."""
-        return next(host for host in self.hosts if host.name == name)
+        """The host of that name. `LabError` if there is none."""
+        if name not in self.options.names:
+            raise LabError(f"{name}: the lab's hosts are {', '.join(self.options.names)}")
+        return Host(name, self.folder / "hosts" / name)
 
     @property
     def storage(self) -> NfsServer | IscsiServer:
