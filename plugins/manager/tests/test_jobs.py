@@ -8,6 +8,8 @@ import pytest
 from holdfast.errors import Conflict, OutcomeUnknown
 from holdfast.hooks.store import Query
 from holdfast.model import AsyncJob, HAState, Permit, PermitState, ResourceState, VmState
+from holdfast.model.states import GuestState
+from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed
 
@@ -34,6 +36,10 @@ def _stop(bed: Bed) -> int:
 
 def _migrate(bed: Bed) -> int:
     return bed.job("migrateVirtualMachine", 1, virtualmachineid=bed.add_vm("vm1", 1), hostid=2)
+
+
+def _reboot(bed: Bed) -> int:
+    return bed.job("rebootVirtualMachine", 1, id=bed.add_vm("vm1", 1))
 
 
 def _maintain(bed: Bed) -> int:
@@ -119,6 +125,63 @@ def test_a_reset_is_not_sent_twice_after_a_crash(make_bed: Callable[..., Bed]) -
     outcome = bed.outcome(job)
     assert outcome.job_status == 1, outcome.job_result
     assert len(bed.orders("h1", "RESET")) == 1
+
+
+def _reboots(bed: Bed) -> int:
+    return sum(one.what is What.GUEST_REBOOTED for one in bed.world.chronicle.trace)
+
+
+def test_a_reboot_is_never_sent_twice(make_bed: Callable[..., Bed]) -> None:
+    """The server dies at any step of the job: the guest reboots at most once, and the job says what is known."""
+    seen = set()
+    steps = _crash_steps(_reboot)
+    for step in range(1, steps, max(1, steps // 40)):
+        bed = make_bed(servers=1)
+        job = _reboot(bed)
+        bed.crash_at("ms1", step)
+        outcome = bed.outcome(job)
+        text = json.loads(outcome.job_result).get("errortext", "")
+        assert _reboots(bed) <= 1, step
+        if outcome.job_status == 1:
+            assert _reboots(bed) == 1, step
+        else:
+            assert "whether VM vm1 was rebooted is not known" in text, (step, text)
+            assert "not sent again" in text
+        seen.add((outcome.job_status, _reboots(bed)))
+        bed.check_once()
+    assert {(1, 1), (2, 1)} <= seen
+
+
+def test_a_reboot_that_was_not_answered_says_so(make_bed: Callable[..., Bed]) -> None:
+    """The host does not answer: whether it rebooted is not known. A host that refuses did not reboot it."""
+    bed = make_bed(servers=1, settings={"ha.vm.start.timeout": "2"})
+    vm = bed.add_vm("vm1", 1)
+    bed.cut("agent", "h1", "ms1", both_ways=False)
+    outcome = bed.outcome(bed.job("rebootVirtualMachine", 1, id=vm))
+    assert "not known" in json.loads(outcome.job_result)["errortext"]
+    bed.mend("agent", "h1", "ms1")
+    bed.run(5)
+    bed.world.host("h1").book.guests["vm1"].state = GuestState.PAUSED
+    outcome = bed.outcome(bed.job("rebootVirtualMachine", 1, id=vm))
+    assert "was not rebooted on host h1" in json.loads(outcome.job_result)["errortext"]
+
+
+def test_a_job_finds_its_vm_by_the_uuid_that_it_is_about(make_bed: Callable[..., Bed]) -> None:
+    """A deployment is ordered in the batch that makes the VM, which has no database id then. Nobody settles its start
+    beside the job."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", None)
+    job = bed.job("deployVirtualMachine", 1, hostid=1, startvm=True)
+    bed.edit(AsyncJob, job, instance_type="VirtualMachine", instance_uuid="vm1")
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STARTING, 10, step=0.01)
+
+    async def compare() -> None:
+        bed.managers["ms1"].comparison.want("h1")
+
+    bed.loop.spawn(bed.lives["ms1"].process, compare())
+    assert bed.outcome(job).job_status == 1
+    assert bed.vm(vm).state == VmState.RUNNING
+    bed.check_once()
 
 
 def test_a_job_for_a_removed_host_fails_with_words(bed: Bed) -> None:

@@ -2,12 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.hooks.service import ServiceContext
-from holdfast.hooks.store import Store
+from holdfast.hooks.store import Change, Store
 from holdfast.model import Account, Event, Json, Moment, Row, Secret, User
 from holdfast.settings import Settings
 
@@ -160,8 +160,9 @@ class JobRequest:
 
     The framework stores it as an `AsyncJob` whose `job_cmd_info` is the checked parameters with database ids for
     references, overlaid by `info`; None in `info` removes a parameter. `host_id` routes the job to the server that owns
-    the host. `instance` is (type, uuid) of what the job is about. A create-async command has already inserted the
-    resource and gives its uuid as `created`. `event` tells what was ordered; it is stored with the job.
+    the host. `instance` is (type, uuid) of what the job is about. `event` tells what was ordered; it is stored with the
+    job. A create-async command gives the uuid of its resource as `created`, and in `plan` what inserts it, as
+    `change_inventory` takes it: resource and job are one batch, so that no crash leaves the one without the other.
     """
 
     instance: tuple[str, str] = ("", "")
@@ -169,6 +170,7 @@ class JobRequest:
     info: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
     event: Event | None = None
+    plan: Callable[[], Sequence[Change]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from holdfast.model import AsyncJob, JobStatus, Json
 from holdfast_api.call import Call, JobRequest, new_uuid
 from holdfast_api.faults import INTERNAL
 from holdfast_api.fields import Answer
+from holdfast_api.inventory_change import change_inventory
 from holdfast_api.parameters import job_info
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,11 @@ def submit(call: Call, request: JobRequest) -> Answer:
         last_updated=now,
     )
     told = [Insert(request.event)] if request.event else []
-    call.store.commit([Insert(job), *told])
+    plan = request.plan
+    if plan is None:
+        call.store.commit([Insert(job), *told])
+    else:
+        change_inventory(call, lambda: [*plan(), Insert(job), *told])
     call.context.bell.ring("jobs")
     return {"id": request.created, "jobid": job.uuid} if request.created else {"jobid": job.uuid}
 

@@ -19,9 +19,9 @@ def host_job(call: Call, type_: str, what: str, host: Host, **info: Any) -> JobR
     return ordered(call, about, _scheduled(call, type_, what, about), host.id, **info)
 
 
-def vm_job(call: Call, type_: str, what: str, vm: Vm, host_id: int | None = None, **info: Any) -> JobRequest:
-    """A job about a VM."""
-    about = ("VirtualMachine", vm.uuid)
+def vm_job(call: Call, type_: str, what: str, vm: Vm | str, host_id: int | None = None, **info: Any) -> JobRequest:
+    """A job about a VM, or about the one that will have this uuid."""
+    about = ("VirtualMachine", vm if isinstance(vm, str) else vm.uuid)
     return ordered(call, about, _scheduled(call, type_, what, about), host_id, **info)
 
 

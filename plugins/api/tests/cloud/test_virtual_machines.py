@@ -4,7 +4,7 @@ import json
 
 import pytest
 from holdfast.hooks.store import Insert
-from holdfast.model import Host, StoragePool, Template, Vm
+from holdfast.model import AsyncJob, Host, StoragePool, Template, Vm
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -31,11 +31,30 @@ def test_the_job_of_a_deployment(site):
     cloud = site.cloud
     job = cloud.job("deployVirtualMachine", hostid=site.first["id"], keyboard="us", **site.wanted("a"))
     vm, host = cloud.rows(Vm, name="a")[0], cloud.row(Host, site.first["id"])
-    assert json.loads(job.job_cmd_info) == {"id": vm.id, "startvm": True, "hostid": host.id}
+    assert json.loads(job.job_cmd_info) == {"startvm": True, "hostid": host.id}
     assert (job.host_id, job.instance_type, job.instance_uuid) == (host.id, "VirtualMachine", vm.uuid)
     assert cloud.finish(job, {"object": "virtualmachine", "id": vm.id})["name"] == "a"
     told = cloud.info("deployVirtualMachine", startvm="false", **site.wanted("b"))
-    assert told == {"id": cloud.rows(Vm, name="b")[0].id, "startvm": False}
+    assert told == {"startvm": False}
+
+
+def test_a_vm_and_its_job_are_one_batch(site):
+    """No crash leaves a VM that was asked for without the job that starts it, nor a job without its VM."""
+    cloud = site.cloud
+    batches = []
+    commit = cloud.store.commit
+
+    def watched(changes):
+        batches.append([type(change.row) for change in changes if isinstance(change, Insert)])
+        return commit(changes)
+
+    cloud.store.commit = watched
+    try:
+        cloud("deployVirtualMachine", **site.wanted())
+    finally:
+        del cloud.store.commit
+    assert [Vm in batch for batch in batches] == [AsyncJob in batch for batch in batches]
+    assert sum(Vm in batch for batch in batches) == 1
 
 
 def test_a_vm_without_a_name_gets_one(site):

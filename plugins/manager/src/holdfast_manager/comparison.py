@@ -195,10 +195,11 @@ class Comparison:
         if any(job.job_cmd == _MOVES_MANY for job in jobs):
             return []
         cared_for = {work.instance_id for work in works}
+        by_job = {job.instance_uuid for job in jobs}
         for job in jobs:
             info = json.loads(job.job_cmd_info)
             cared_for |= {value for key in ("id", "virtualmachineid") if isinstance(value := info.get(key), int)}
-        return [(vm, permit) for vm, permit in found if vm.id not in cared_for]
+        return [(vm, permit) for vm, permit in found if vm.id not in cared_for and vm.uuid not in by_job]
 
     async def _settle(self, actor: HostActor, vm: Vm, permit: Permit, report: VmReport | None) -> None:
         """Take the run as it is, or end it. Raises what the store and the host raise."""

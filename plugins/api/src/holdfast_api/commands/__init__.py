@@ -11,7 +11,7 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
     prepareHostForMaintenance                   id                        [id]         HOST
     cancelHostMaintenance                       id                        [id]         HOST
     declareHostDead                             id, name                  [id]         HOST
-    deployVirtualMachine                        id, startvm, hostid?      [hostid]     VM
+    deployVirtualMachine                        startvm, hostid?          [hostid]     VM
     startVirtualMachine                         id, hostid?               [hostid]     VM
     stopVirtualMachine                          id, forced                [VM's host]  VM
     rebootVirtualMachine                        id, forced                [VM's host]  VM
@@ -36,7 +36,8 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
     OOBM    {"object": "outofbandmanagement", "hostid": 3, "status": true}
     SWITCH  {"object": "outofbandmanagement", "enabled": true or false, "status": true}
 
-- deployVirtualMachine: the VM's row is there already (Stopped, run epoch 0). With `startvm` false nothing is left to
+- deployVirtualMachine: the VM's row was made in the same batch as the job (Stopped, run epoch 0), which names it in
+  `instance_uuid`. With `startvm` false nothing is left to
   do; with `hostid` it starts there and nowhere else. When it cannot be started the row stays, Stopped, with `reason`.
 - startVirtualMachine of a VM that runs, stopVirtualMachine of one that is stopped: nothing to do, success.
 - destroyVirtualMachine stops the VM first; then state Destroyed, and with `expunge` Expunging and `removed` set.

@@ -1,6 +1,6 @@
 """deployVirtualMachine: makes a VM and orders its start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.errors import InvalidRequest, NoCapacity
 from holdfast.hooks.store import Change, Insert, Query
@@ -11,7 +11,7 @@ from holdfast_api.call import Call, JobRequest, new_uuid
 from holdfast_api.commands.storage import has_hosts, pools_reaching
 from holdfast_api.dedicated_hosts import dedicated_ids, ha_tag
 from holdfast_api.hypervisors import check_hypervisor
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import fresh
 from holdfast_api.ordering import vm_job
 from holdfast_api.registry import Parameter, command
 from holdfast_api.rows import tags_of
@@ -59,21 +59,13 @@ def deploy_virtual_machine(call: Call) -> JobRequest:
         told = call.event("VM.CREATE", f"made VM {name} in zone {parts.zone.name}", resource=("VirtualMachine", uuid))
         return [Insert(vm), Insert(told)]
 
-    vm = stored(call, Vm, change_inventory(call, plan)[0])
     host, start = call.row_or_none("hostid", Host), call.flag("startvm", True)
     where = {"hostid": host.id} if host else {}
     what = f"start VM {name}{f' on host {host.name}' if host else ''}" if start else f"make VM {name}"
-    job = vm_job(
-        call,
-        "VM.START" if start else "VM.CREATE",
-        what,
-        vm,
-        host.id if host else None,
-        id=vm.id,
-        startvm=start,
-        **where,
-    )
-    return JobRequest(job.instance, job.host_id, job.info, created=vm.uuid, event=job.event)
+    type_ = "VM.START" if start else "VM.CREATE"
+    # The VM has no database id yet: the job finds it by the uuid of what it is about.
+    job = vm_job(call, type_, what, uuid, host.id if host else None, startvm=start, **where)
+    return replace(job, created=uuid, plan=plan)
 
 
 def _vm(call: Call, parts: _Parts, uuid: str, name: str, group: str) -> Vm:

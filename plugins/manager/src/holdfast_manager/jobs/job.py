@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, InvalidRequest
+from holdfast.hooks.store import Query
 from holdfast.model import AsyncJob, Host, Vm
 
 from holdfast_manager.desk import Desk
@@ -42,10 +43,14 @@ class Job:
         return found
 
     async def vm(self, key: str = "id") -> Vm:
-        """The VM that a parameter names, as stored now."""
-        found = await self.desk.memory.get(Vm, int(self.info[key]))
+        """The VM that a parameter names, as stored now; without that parameter the one that the job is about."""
+        if key in self.info:
+            found = await self.desk.memory.get(Vm, int(self.info[key]))
+        else:
+            query = Query(equal={"uuid": self.row.instance_uuid}, limit=1)
+            found = next(iter(await self.desk.memory.select(Vm, query)), None)
         if found is None or found.removed is not None:
-            raise InvalidRequest(f"virtual machine {self.info[key]} was removed")
+            raise InvalidRequest(f"virtual machine {self.info.get(key, self.row.instance_uuid)} was removed")
         return found
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, StoreError
-from holdfast.hooks.store import Query, Update
+from holdfast.hooks.store import Expect, OwnedBy, Query, Update
 from holdfast.model import (
     AsyncJob,
     Host,
@@ -18,6 +18,7 @@ from holdfast.model import (
 from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
+from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.runs import Placed, host_report, refused
 
 _PLACING_TRIES = 5
@@ -226,7 +227,10 @@ async def _destroy(job: Job) -> dict[str, Any] | None:
 
 
 async def _reboot(job: Job) -> dict[str, Any] | None:
+    """Written down before it is sent (S8), and never sent twice: the second reboot could hit a guest that boots."""
     vm, permit = await job.manager.runs.newest((await job.vm()).id)
+    if _sent_before(job):
+        raise JobFailed(530, _perhaps(vm, "the management server that sent it lost track of it"))
     if permit is None or permit.state != PermitState.RUNNING:
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be rebooted")
     host = job.desk.inventory.hosts.get(permit.host_id)
@@ -234,11 +238,41 @@ async def _reboot(job: Job) -> dict[str, Any] | None:
         raise JobFailed(530, f"VM {vm.name}: its host is not watched by this server now; try again")
     seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
     view, driver = job.desk.inventory.host_view(host), job.desk.hypervisor(host)
+    reboot = job.desk.while_owned(host, driver.reboot_vm)
+    await _note_reboot(job, host, permit)
     try:
-        await job.desk.pool("agent").call(seconds, driver.reboot_vm, view, vm.uuid, permit.run_epoch, seconds)
+        await job.desk.pool("agent").call(seconds, reboot, view, vm.uuid, permit.run_epoch, seconds)
+    except Conflict as problem:
+        raise JobFailed(530, f"VM {vm.name} was not rebooted: {problem}; try again") from problem
     except HoldfastError as problem:
-        raise JobFailed(530, f"VM {vm.name} was not rebooted on host {host.name}: {problem}") from problem
+        if refused(problem):
+            raise JobFailed(530, f"VM {vm.name} was not rebooted on host {host.name}: {problem}") from problem
+        raise JobFailed(530, _perhaps(vm, str(problem))) from problem
     return _shown(vm)
+
+
+def _sent_before(job: Job) -> bool:
+    return "reboot" in from_json(job.row.step)
+
+
+def _perhaps(vm: Vm, why: str) -> str:
+    return (
+        f"whether VM {vm.name} was rebooted is not known ({why}). It is not sent again: look at the guest's uptime, "
+        "and order another reboot if it is needed"
+    )
+
+
+async def _note_reboot(job: Job, host: Host, permit: Permit) -> None:
+    epoch = job.desk.epoch(host)
+    if not epoch:
+        raise Conflict(f"this server does not own host {host.name} any more")
+    await job.desk.memory.commit(
+        [
+            OwnedBy(host.id, epoch),
+            Expect(Permit, permit.id, {"state": PermitState.RUNNING}),
+            Update(AsyncJob, job.row.id, {"step": as_json({"reboot": permit.run_epoch})}, {"step": job.row.step}),
+        ]
+    )
 
 
 HANDLERS: dict[str, Handler] = {

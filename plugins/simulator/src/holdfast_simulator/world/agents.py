@@ -261,6 +261,7 @@ class Agents:
         if guest is None or guest.run_epoch != run_epoch or guest.state is not GuestState.RUNNING:
             reply(Refused(f"{host.name}: run {run_epoch} of {vm_uuid} does not run here"))
         else:
+            self._world.tell(What.GUEST_REBOOTED, host=host.uuid, vm=vm_uuid, run_epoch=run_epoch)
             self._world.time.call_at(self._world.time.now() + self._world.physics.vm_start, reply, None)
 
     def migrate(self, host: SimHost, reply: Reply, order: Move) -> None:

@@ -14,6 +14,7 @@ class What(StrEnum):
     GUEST_BEGAN = "guest-began"
     GUEST_ENDED = "guest-ended"
     GUEST_CHANGED = "guest-changed"
+    GUEST_REBOOTED = "guest-rebooted"
     STOP_ARRIVED = "stop-arrived"
     POWER_ORDERED = "power-ordered"
     POWER_CHANGED = "power-changed"
