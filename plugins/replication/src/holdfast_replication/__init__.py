@@ -1,0 +1,1 @@
+"""Watches, sets up and tends the replication of Holdfast's MariaDB or MySQL servers."""

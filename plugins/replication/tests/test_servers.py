@@ -1,0 +1,200 @@
+"""Real MariaDB servers: set up by the command, broken in each way, seen, purged."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from holdfast.__main__ import main
+from holdfast.hooks.database import DatabaseServer
+from holdfast.model import Secret
+from holdfast_conformance.mariadb import MariaDb, MariaDbLab
+from holdfast_replication.findings import Limits, judge
+from holdfast_replication.reading import read_all
+from holdfast_replication.state import Snapshot
+
+ADMIN, PASSWORD, REPLICATION = "warden", "Warden-Of-Tests-1", "Repl-Of-Tests-1"
+_LOOKS = 300
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[MariaDbLab]:
+    """Servers that end with the test."""
+    with MariaDbLab(tmp_path / "db") as made:
+        yield made
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`holdfast db …`: status, output, errors. No secret is ever in either."""
+    monkeypatch.setenv("HOLDFAST_DB_PASSWORD", PASSWORD)
+    monkeypatch.setenv("HOLDFAST_REPLICATION_PASSWORD", REPLICATION)
+
+    def command(action: str, servers: list[MariaDb], *words: str) -> tuple[int, str, str]:
+        addresses = [f"127.0.0.1:{one.port}" for one in servers]
+        status = main(["db", action, "--server", *addresses, "--user", ADMIN, *words])
+        out, err = capsys.readouterr()
+        assert PASSWORD not in out + err
+        assert REPLICATION not in out + err
+        return status, out, err
+
+    return command
+
+
+def _servers(lab: MariaDbLab, count: int) -> list[MariaDb]:
+    made = lab.servers(count)
+    for one in made:
+        with one.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET sql_log_bin = 0")
+            cursor.execute(f"CREATE USER {ADMIN}@'%' IDENTIFIED BY '{PASSWORD}'")
+            cursor.execute(f"GRANT ALL ON *.* TO {ADMIN}@'%' WITH GRANT OPTION")
+    made[0].run(
+        "CREATE DATABASE cloud",
+        "CREATE TABLE cloud.vm (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40))",
+        "INSERT INTO cloud.vm (name) VALUES ('one')",
+        "CREATE USER app@'%' IDENTIFIED BY 'App-1'",
+        "GRANT ALL ON cloud.* TO app@'%'",
+    )
+    return made
+
+
+def _addressed(servers: list[MariaDb]) -> list[DatabaseServer]:
+    return [DatabaseServer("127.0.0.1", one.port, ADMIN, Secret(PASSWORD), "") for one in servers]
+
+
+def _seen_until(servers: list[MariaDb], kind: str) -> str:
+    """The text of the first finding of that kind; servers tell nobody when they notice something."""
+    snapshot = Snapshot(())
+    for _ in range(_LOOKS):
+        snapshot = read_all(_addressed(servers), 3.0)
+        for one in judge(snapshot, Limits()):
+            if one.kind == kind:
+                return one.text
+    raise AssertionError(f"{kind} was not seen: {judge(snapshot, Limits())}, {snapshot}")
+
+
+def _names(server: MariaDb) -> list[str]:
+    return [row[0] for row in server.run("SELECT name FROM cloud.vm ORDER BY name")]
+
+
+def _caught_up(server: MariaDb, source: MariaDb) -> None:
+    position = source.value("@@gtid_binlog_pos")
+    assert server.value(f"MASTER_GTID_WAIT('{position}', 30)") == 0
+
+
+@pytest.mark.slow
+def test_a_pair_with_a_chain_is_set_up_from_one_server_with_data(lab: MariaDbLab, run: Run) -> None:
+    """All have the data and the users; writes to either of the pair come to all; doing it again does nothing."""
+    servers = _servers(lab, 4)
+    status, out, _ = run("setup-replication", servers, "--dry-run")
+    assert status == 0
+    assert "CHANGE MASTER" in out
+    assert not servers[1].table("SHOW ALL SLAVES STATUS")
+    status, out, err = run("setup-replication", servers)
+    assert (status, err) == (0, "")
+    assert "replication is well" in out
+    servers[0].run("INSERT INTO cloud.vm (name) VALUES ('two')")
+    _caught_up(servers[1], servers[0])
+    servers[1].run("INSERT INTO cloud.vm (name) VALUES ('three')")
+    for one in (servers[0], *servers[2:]):
+        _caught_up(one, servers[1])
+        assert _names(one) == ["one", "three", "two"]
+        assert one.run("SELECT COUNT(*) FROM mysql.user WHERE User = 'app'") == [(1,)]
+    status, out, _ = run("setup-replication", servers, "--dry-run")
+    assert (status, "nothing to do" in out) == (0, True)
+    status, out, _ = run("status", servers, "--json")
+    nodes = json.loads(out)["databasenode"]
+    assert (status, [one["state"] for one in nodes]) == (0, ["Up"] * 4)
+
+
+@pytest.mark.slow
+def test_each_break_of_a_running_pair_is_seen(lab: MariaDbLab, run: Run) -> None:
+    """A stopped thread, a duplicate key, a wrong password, a lost server, purged logs."""
+    first, second = servers = _servers(lab, 2)
+    assert run("setup-replication", servers)[0] == 0
+    second.run("STOP SLAVE SQL_THREAD")
+    assert "applies nothing: it was stopped" in _seen_until(servers, "not-applying")
+    status, out, _ = run("setup-replication", servers)
+    assert (status, "START SLAVE" in out) == (0, True)
+
+    with second.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        cursor.execute("INSERT INTO cloud.vm (id, name) VALUES (101, 'mine')")
+    first.run("INSERT INTO cloud.vm (id, name) VALUES (101, 'yours')")
+    assert "Duplicate entry" in _seen_until(servers, "not-applying")
+    second.run("DELETE FROM cloud.vm WHERE id = 101", "START SLAVE")
+
+    second.run("STOP SLAVE", "CHANGE MASTER TO MASTER_PASSWORD = 'wrong'", "START SLAVE")
+    assert "Access denied" in _seen_until(servers, "not-receiving")
+    second.run("STOP SLAVE")
+    first.run("FLUSH BINARY LOGS", "INSERT INTO cloud.vm (name) VALUES ('gone')", "FLUSH BINARY LOGS")
+    newest = first.run("SHOW MASTER STATUS")[0][0]
+    first.run(f"PURGE BINARY LOGS TO '{newest}'")
+    second.run(f"CHANGE MASTER TO MASTER_PASSWORD = '{REPLICATION}'", "START SLAVE")
+    assert "rebuild" in _seen_until(servers, "purged")
+    second.kill()
+    assert "cannot be read" in _seen_until(servers, "unreachable")
+    status, out, _ = run("status", servers)
+    assert (status, "does not answer" in out) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_write_to_the_end_of_a_chain_is_errant(lab: MariaDbLab, run: Run) -> None:
+    """It will never come back to its source."""
+    servers = _servers(lab, 2)
+    assert run("setup-replication", servers, "--one-way")[0] == 0
+    servers[1].run("INSERT INTO cloud.vm (name) VALUES ('stray')")
+    assert "has diverged" in _seen_until(servers, "errant")
+
+
+@pytest.mark.slow
+def test_data_is_never_overwritten(lab: MariaDbLab, run: Run) -> None:
+    """A server with a database of its own is refused, and nothing at all is changed."""
+    servers = _servers(lab, 2)
+    servers[1].run("CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT)")
+    status, _, err = run("setup-replication", servers)
+    assert status == 2
+    assert re.search(r"nothing was changed: .* holds data \(shop\)", err)
+    assert servers[1].run("SHOW TABLES IN shop") == [("orders",)]
+    assert not servers[0].run("SELECT User FROM mysql.user WHERE User = 'holdfast_repl'")
+
+
+@pytest.mark.slow
+def test_purging_leaves_what_a_stopped_replica_needs(lab: MariaDbLab, run: Run) -> None:
+    """It goes on afterwards where it stood; only then the rest may go."""
+    first, second = servers = _servers(lab, 2)
+    assert run("setup-replication", servers, "--one-way")[0] == 0
+    second.run("STOP SLAVE")
+    for number in range(4):
+        first.run(f"INSERT INTO cloud.vm (name) VALUES ('more {number}')", "FLUSH BINARY LOGS")
+    status, _, err = run("purge", servers, "--keep-hours", "0")
+    assert (status, err) == (0, "")
+    second.run("START SLAVE")
+    _caught_up(second, first)
+    assert len(_names(second)) == 5
+    before = len(first.run("SHOW BINARY LOGS"))
+    assert "may purge" in run("purge", servers, "--keep-hours", "0", "--dry-run")[1]
+    assert len(first.run("SHOW BINARY LOGS")) == before
+    assert "purged" in run("purge", servers, "--keep-hours", "0")[1]
+    assert len(first.run("SHOW BINARY LOGS")) == 1
+
+
+def test_no_password_anywhere_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nobody can be asked."""
+    monkeypatch.delenv("HOLDFAST_DB_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["db", "status", "--server", "127.0.0.1:1"]) == 2
+    assert "set HOLDFAST_DB_PASSWORD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["db1:x", ":3306", "db1:99999"])
+def test_a_malformed_address_is_named(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is asked."""
+    assert main(["db", "status", "--server", text]) == 2
+    assert text in capsys.readouterr().err
