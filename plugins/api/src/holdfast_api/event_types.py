@@ -8,6 +8,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "CONFIGURATION.VALUE.EDIT",
         "DATABASE.FAILBACK",
         "DATABASE.FAILOVER",
+        "DATABASE.REPLICATION",
         "HA.DECLARE.DEAD",
         "HA.RESOURCE.CONFIGURE",
         "HA.RESOURCE.DISABLE",

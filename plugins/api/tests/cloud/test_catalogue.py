@@ -98,3 +98,18 @@ def test_a_network_with_a_vm_on_it_stays(site):
     """536."""
     site.deploy()
     assert site.cloud.refused("deleteNetwork", id=site.network["id"])[0] == 536
+
+
+def test_database_nodes_are_those_that_the_replication_service_saw(cloud):
+    """By state and part of the name; none if that service does not run here."""
+    assert cloud("listDatabaseNodes") == {}
+    stream = {"name": "db1:3306", "receiving": True, "applying": False, "lag": 3.0, "error": "Duplicate entry"}
+    nodes = [
+        {"name": "db1:3306", "primary": True, "state": "Up", "problems": [], "replicas": ["db2:3306"]},
+        {"name": "db2:3306", "primary": False, "state": "Broken", "problems": ["it is"], "sources": [stream]},
+    ]
+    cloud.api.context.live["replication.nodes"] = lambda: list(nodes)
+    assert cloud.names("listDatabaseNodes") == ["db1:3306", "db2:3306"]
+    [found] = cloud("listDatabaseNodes", state="Broken")["databasenode"]
+    assert found["sources"][0]["error"] == "Duplicate entry"
+    assert cloud.names("listDatabaseNodes", keyword="DB1") == ["db1:3306"]

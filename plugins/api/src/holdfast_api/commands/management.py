@@ -40,3 +40,19 @@ def list_hypervisors(call: Call) -> Listing:
     """As CloudStack spells them."""
     names = sorted(_NAMES.get(name, name) for name in call.context.plugins.names("hypervisor"))
     return Listing.of([{"name": name} for name in names if call.keyword.lower() in name.lower()], call.page)
+
+
+@command(
+    "listDatabaseNodes",
+    "Lists the database servers with their replication, as last seen by the service `replication`.",
+    kind="list",
+    responds="databasenode",
+    since="0.1",
+    parameters=(Parameter("state", "string", "Up, Warning, Broken or Unreachable"),),
+)
+def list_database_nodes(call: Call) -> Listing:
+    """None if that service does not run in this process."""
+    nodes = call.context.live.get("replication.nodes", list)()
+    state, keyword = call.text("state"), call.keyword.lower()
+    found = [node for node in nodes if state in ("", node["state"]) and keyword in node["name"].lower()]
+    return Listing.of(found, call.page)

@@ -86,3 +86,39 @@ MANAGEMENT_SERVER = ResponseObject(
 HYPERVISOR = ResponseObject(
     name="hypervisor", fields=(Field("name", "string", "name of the hypervisor"),), build=as_given
 )
+
+
+DATABASE_NODE = ResponseObject(
+    name="databasenode",
+    fields=(
+        Field("name", "string", "address of the server, host:port"),
+        Field("primary", "boolean", "whether the configuration names it first"),
+        Field("state", "string", "Up, Warning, Broken or Unreachable"),
+        Field("reason", "string", "why it could not be read"),
+        Field("problems", "list", "what is wrong with it, one sentence each"),
+        Field("version", "string", "what it runs"),
+        Field("serverid", "long", "its number in the replication"),
+        Field("readonly", "boolean", "whether it refuses writes"),
+        Field("gtid", "string", "the transactions it has"),
+        Field("binarylogfiles", "integer", "files of its binary log"),
+        Field("binarylogsize", "long", "bytes of its binary log"),
+        Field("diskfree", "long", "bytes left on the disk of its data, where the server shows it"),
+        Field("semisync", "boolean", "whether commits wait for a replica, or it acknowledges them"),
+        Field("replicas", "list", "addresses of the servers that replicate from it"),
+        Field(
+            "sources",
+            "list",
+            "the servers that it replicates from",
+            (
+                Field("name", "string", "address of the source"),
+                Field("receiving", "boolean", "whether it receives changes"),
+                Field("applying", "boolean", "whether it applies them"),
+                Field("lag", "float", "seconds behind, as the server says"),
+                Field("behind", "long", "transactions that the source has and it has not"),
+                Field("encrypted", "boolean", "whether the stream is encrypted"),
+                Field("error", "string", "what the server says is wrong with the stream"),
+            ),
+        ),
+    ),
+    build=as_given,
+)
