@@ -80,6 +80,11 @@ def unwrap(adapter: Any) -> Any:
     return adapter.__dict__["_driver"]
 
 
+def offers(interface: type, driver: Any, name: str) -> bool:
+    """Whether a driver, behind an adapter or not, has the optional method itself, and not only its interface's."""
+    return name in vars(driver) or getattr(type(driver), name, None) is not vars(interface)[name]
+
+
 def _implementations(point: Point, driver_class: type, found: list[str]) -> dict[str, Callable[..., Any]] | None:
     # A manager of its own for each driver: one that fails its checks leaves nothing behind for the next.
     manager = pluggy.PluginManager(PROJECT)

@@ -3,7 +3,7 @@
 Code that is given a `Runtime` and takes time, threads and chance from nowhere else runs unchanged under both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -46,6 +46,22 @@ class Runtime(Protocol):
 
     def pool(self, name: str, limit: int) -> CallPool:
         """A pool of its own for one kind of call; `name` shows in thread names and traces."""
+
+    def together(
+        self,
+        deadline: float,
+        calls: Sequence[Callable[[], T]],
+        enough: Callable[[Sequence[T | Exception | None]], bool] | None = None,
+    ) -> list[T | Exception | None]:
+        """From within a pool's call: run blocking calls side by side, and return what each gave or raised, in order.
+
+        Blocks until all have ended, or `enough` says so of what there is, or `deadline` seconds have passed. None is
+        a call that has not ended: it goes on, and nobody heeds it. So no call may return None. `enough` must be
+        quick; it is asked under a lock.
+        """
+
+    def rest(self, seconds: float) -> None:
+        """From within a pool's call: let time pass before something is looked at again. Blocks."""
 
     def uuid(self) -> str:
         """A new identity. Deterministic under simulation."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from holdfast.errors import ConfigurationError
-from holdfast.hooks.store import Query
-from holdfast.model import RECORDS, Zone
-from holdfast_store.migrate import newest_revision
+from alembic.script import ScriptDirectory
+from holdfast.errors import ConfigurationError, Conflict
+from holdfast.hooks.store import Delete, Insert, Query
+from holdfast.model import RECORDS, Oobm, Zone
+from holdfast_store.migrate import configuration, newest_revision
 from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
 from holdfast_store.tables import METADATA, TABLES
@@ -138,3 +140,29 @@ def test_a_failing_migration_leaves_nothing_behind(
 
 def _fail(*_: object) -> None:
     raise ZeroDivisionError
+
+
+def test_a_configured_bmc_becomes_the_first_fence_device(database: SqliteDatabase, tmp_path: Path) -> None:
+    """What an older version stored of a host's only BMC stays, and its number is not given again."""
+    with database.engine().connect() as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        script = ScriptDirectory.from_config(config)
+        with EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs("0004", revision)):
+            script.run_env()
+        connection.exec_driver_sql(
+            "INSERT INTO oobm (id, host_id, enabled, power_state, driver, address, port, username, "
+            "manage_console_protocol, manage_console_port, ordered_state, problem, update_count) VALUES "
+            "(7, 3, 1, 'On', 'ipmitool', '10.0.0.7', '623', 'admin', '', '', '', '', 4)"
+        )
+        connection.commit()
+    store = SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    store.migrate()
+    (row,) = store.select(Oobm, Query())
+    assert (row.id, row.host_id, row.level, row.device_index, row.address) == (7, 3, 1, 0, "10.0.0.7")
+    assert (row.timeout, row.options, row.secret_options) == (0, "{}", None)
+    store.commit([Delete(Oobm, 7)])
+    assert store.commit([Insert(Oobm(host_id=3, level=2)), Insert(Oobm(host_id=3, level=2, device_index=1))])[0] > 7
+    with pytest.raises(Conflict):
+        store.commit([Insert(Oobm(host_id=3, level=2, device_index=1))])

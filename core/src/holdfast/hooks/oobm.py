@@ -36,9 +36,9 @@ class OobmDriver:
     def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> Mapping[str, PowerState | HoldfastError]:
         """Optional. `power_state` of many BMCs in one call, for drivers that can ask them all at once.
 
-        By `host_uuid`, of which no two may be equal: what `power_state` would return, or the error it would raise. Each
-        BMC is asked now. One that does not answer takes nothing from the others, and may be given up before `deadline`,
-        which is that of the whole call. Raises nothing itself. Without it, each BMC is asked in turn.
+        By `BmcView.key`, of which no two may be equal: what `power_state` would return, or the error it would raise.
+        Each BMC is asked now. One that does not answer takes nothing from the others, and may be given up before
+        `deadline`, which is that of the whole call. Raises nothing itself. Without it, each BMC is asked in turn.
         """
         until = time.monotonic() + deadline
         found: dict[str, PowerState | HoldfastError] = {}
@@ -47,9 +47,9 @@ class OobmDriver:
             try:
                 if rest <= 0:
                     raise DeadlineExceeded(f"BMC of host {bmc.host_uuid}: not asked: others took all {deadline:g} s")
-                found[bmc.host_uuid] = self.power_state(bmc, rest)
+                found[bmc.key] = self.power_state(bmc, rest)
             except HoldfastError as error:
-                found[bmc.host_uuid] = error
+                found[bmc.key] = error
         return found
 
     @optional

@@ -46,11 +46,13 @@ class HaTransition(Row):
     hidden: bool = False
 
 
-@record("oobm", unique=(("host_id",),))
+@record("oobm", unique=(("host_id", "level", "device_index"),))
 class Oobm(Row):
-    """Out-of-band management of one host. `ordered_state` is the power state an operator last ordered ('' for none).
+    """One fence device of a host. A host with one has level 1, index 0; those of a level must all be off together.
 
+    `ordered_state` is the power state an operator last ordered ('' for none). `timeout` is seconds, 0 for the setting.
     `new_password` waits to be put into the BMC; a job's parameters, which are stored in the clear, never carry one.
+    `options` are the driver's options of this device; those that are secret are a JSON text in `secret_options`.
     """
 
     id: int = 0
@@ -70,6 +72,11 @@ class Oobm(Row):
     update_count: int = 0
     update_time: Moment | None = None
     mgmt_server_id: int | None = None
+    level: int = 1
+    device_index: int = 0
+    timeout: int = 0
+    options: Json = Json("{}")
+    secret_options: Secret | None = None
 
 
 @record("vm_instance", indexed=(("uuid",), ("host_id",), ("name",), ("state",)))

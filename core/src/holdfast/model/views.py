@@ -7,6 +7,7 @@ from holdfast.model.secret import Secret
 from holdfast.model.states import GuestState, HostStatus, ResourceState
 
 _NOTHING: Mapping[str, str] = {}
+_NO_SECRETS: Mapping[str, Secret] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class BmcView:
-    """One BMC as OOBM drivers see it. `port` is text, as the API takes it (nested clouds put a VM's uuid there)."""
+    """One BMC as OOBM drivers see it. `port` is text, as the API takes it (nested clouds put a VM's uuid there).
+
+    A host may have several, told apart by fence level and index. `options` are those that an admin gave for this BMC,
+    over the driver's settings; `secrets` are the ones among them that must not be shown.
+    """
 
     host_uuid: str
     driver: str
@@ -54,6 +59,14 @@ class BmcView:
     password: Secret
     level: int = 1
     options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    index: int = 0
+    secrets: Mapping[str, Secret] = field(default_factory=lambda: _NO_SECRETS)
+
+    @property
+    def key(self) -> str:
+        """Tells it from all other BMCs: the host's uuid, and for more than the first the level and index."""
+        first = (self.level, self.index) == (1, 0)
+        return self.host_uuid if first else f"{self.host_uuid}/{self.level}.{self.index}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ def switched_off(call: Call, host: Host, switch: str) -> str:
 
 
 def oobm_of(call: Call, host: Host) -> Oobm | None:
-    """The host's out-of-band management, if it was ever configured."""
-    rows = call.store.select(Oobm, Query(equal={"host_id": host.id}))
+    """The host's first fence device, if out-of-band management was ever configured."""
+    rows = call.store.select(Oobm, Query(equal={"host_id": host.id}, order=("level", "device_index"), limit=1))
     return rows[0] if rows else None
 
 

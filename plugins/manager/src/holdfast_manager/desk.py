@@ -7,15 +7,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.hooks.provider import HaProvider
-from holdfast.model import HAState, Host
+from holdfast.model import HAState, Host, Oobm
 from holdfast.model.states import HostStatus
 from holdfast.runtime import CallPool, Runtime
 
+from holdfast_manager.fence_devices import FenceDevices, fence_seconds
 from holdfast_manager.inventory import Inventory
 from holdfast_manager.journal import Journal
 from holdfast_manager.link import Links
@@ -195,14 +197,26 @@ class Desk:
         limits = ProbeLimits(
             silent_after=self.silent_after(),
             stale_after=settings.number("ha.storage.beat.stale"),
-            power_timeout=settings.number("kvm.ha.power.check.timeout", cluster=cluster),
             heartbeat_timeout=settings.number("kvm.ha.activity.check.timeout", cluster=cluster),
             action_timeout=settings.number("kvm.ha.fence.timeout", cluster=cluster),
         )
         return HostProbes(
-            host, self.inventory, self.clock, limits, silence, self.witnesses(host), self.plugins.driver,
-            self._agent_question(host), lambda: self.membership.owns(host.uuid),
+            host, self.inventory, self.clock, limits, silence, self.witnesses(host), self.fence_devices(host),
+            self.plugins.driver, self._agent_question(host),
         )  # fmt: skip
+
+    def fence_devices(self, host: Host, rows: tuple[Oobm, ...] | None = None) -> FenceDevices:
+        """The host's fence devices, or those `rows` of them, on the inventory as it is now."""
+        number = partial(self.inventory.settings.number, cluster=host.cluster_id)
+        return FenceDevices(
+            host, self.inventory, self.runtime, self.plugins.driver,
+            reading=number("kvm.ha.power.check.timeout"), pause=number("kvm.ha.power.check.interval"),
+            may_act=lambda: self.membership.owns(host.uuid), rows=rows,
+        )  # fmt: skip
+
+    def fence_seconds(self, host: Host, timeout: float) -> float:
+        """The bound on one fence attempt on the host, of which `timeout` is the usual one."""
+        return fence_seconds(self.inventory.fence_devices.get(host.id, ()), timeout)
 
     def _agent_question(self, host: Host) -> Callable[[], Any] | None:
         view = self.inventory.host_view(host)

@@ -55,6 +55,7 @@ log = logging.getLogger("holdfast.manager.effects")
 
 _RETRY_SECONDS = 0.5
 _POWER_ON_TRIES = 5
+_POWER_ON_SECONDS = 10.0
 
 
 class Effects:
@@ -214,7 +215,8 @@ class Effects:
 
     async def _act(self, actor: "HostActor", pool: str, setting: str, method: str) -> ActionOutcome:
         provider = self._provider(actor)
-        deadline = self._desk.inventory.settings.number(setting, cluster=actor.host.cluster_id)
+        usual = self._desk.inventory.settings.number(setting, cluster=actor.host.cluster_id)
+        deadline = self._desk.fence_seconds(actor.host, usual)
         if provider is None:
             return ActionOutcome(False, f"HA provider {actor.row.provider!r} cannot be used")
         try:
@@ -269,15 +271,16 @@ class Effects:
 
     async def power_on(self, actor: "HostActor") -> None:
         """Power a fenced host on again, unless an operator ordered it off; then forget that it was to be done."""
-        oobm = self._desk.inventory.oobm.get(actor.host.id)
+        devices = self._desk.inventory.fence_devices.get(actor.host.id, ())
+        deadline = self._desk.fence_seconds(actor.host, _POWER_ON_SECONDS)
         for _ in range(_POWER_ON_TRIES):
             if not self._may_act(actor) or actor.record.state is not HAState.FENCED:
                 return
-            if oobm is None or oobm.ordered_state == "Off":
+            if not devices or any(row.ordered_state == "Off" for row in devices):
                 break
             probes = self._desk.probes(actor.host)
             try:
-                outcome = await self._desk.pool("fence").call(10.0, probes.switch_power, PowerAction.ON)
+                outcome = await self._desk.pool("fence").call(deadline, probes.switch_power, PowerAction.ON)
             except HoldfastError as problem:
                 outcome = ActionOutcome(False, str(problem))
             if outcome.accepted:

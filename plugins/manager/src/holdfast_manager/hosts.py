@@ -69,7 +69,10 @@ class Hosts:
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
 
     def policy(self, host: Host, defaults: Mapping[str, str] | None) -> HostPolicy:
-        """The policy in effect for a host; computed once per cluster, provider defaults and settings."""
+        """The policy in effect for a host; computed once per cluster, provider defaults and settings.
+
+        A host with several fence levels has more time for a fence attempt.
+        """
         settings = self.desk.inventory.settings
         if settings is not self._policies_of:
             self._policies, self._policies_of = {}, settings
@@ -79,7 +82,8 @@ class Hosts:
             found = self._policies[key] = host_policy(
                 settings, zone=host.data_center_id, cluster=host.cluster_id, provider_defaults=defaults
             )
-        return found
+        seconds = self.desk.fence_seconds(host, found.fence_timeout)
+        return found if seconds == found.fence_timeout else found._replace(fence_timeout=seconds)
 
     # --- timers ------------------------------------------------------------------------------------------------
 

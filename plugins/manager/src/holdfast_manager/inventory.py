@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from holdfast import bmc_options
 from holdfast.hooks.placement import HostRoom
 from holdfast.hooks.store import Query, Store
 from holdfast.model import (
@@ -54,6 +55,9 @@ class Inventory:
     zone_details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     ha: Mapping[int, HaConfig] = field(default_factory=dict)
     oobm: Mapping[int, Oobm] = field(default_factory=dict)
+    """Host id -> its first fence device."""
+    fence_devices: Mapping[int, tuple[Oobm, ...]] = field(default_factory=dict)
+    """Host id -> all of its fence devices, by level and index."""
     settings: Settings = field(default_factory=Settings)
 
     def host_view(self, host: Host) -> HostView:
@@ -69,13 +73,13 @@ class Inventory:
     def _cluster(self, host: Host) -> Cluster | None:
         return self.clusters.get(host.cluster_id)
 
-    def bmc_view(self, host: Host) -> BmcView | None:
-        """The host's BMC as drivers see it, or None if none is configured."""
-        row = self.oobm.get(host.id)
-        if row is None or not row.driver:
-            return None
+    def bmc_view(self, host: Host, row: Oobm) -> BmcView:
+        """One of the host's fence devices as drivers see it. `ConfigurationError` if its options cannot be read."""
+        options, secrets = bmc_options.read(row)
         return BmcView(
-            host.uuid, row.driver, row.address, row.port, row.username, row.password or Secret(""),
+            host_uuid=host.uuid, driver=row.driver, address=row.address, port=row.port, username=row.username,
+            password=row.password or Secret(""), level=row.level, index=row.device_index, options=options,
+            secrets=secrets,
         )  # fmt: skip
 
     def ha_pools(self, host: Host) -> tuple[PoolView, ...]:
@@ -108,13 +112,20 @@ class Inventory:
     def oobm_problem(self, host: Host) -> str:
         """Why out-of-band management cannot be used for the host, or ""."""
         off = self.switch_off(host, OOBM_SWITCH)
-        row = self.oobm.get(host.id)
         if off:
             return f"out-of-band management is disabled for {off}"
-        if row is None or not row.driver:
+        rows = self.fence_devices.get(host.id, ())
+        if not any(row.driver for row in rows):
             return f"out-of-band management is not configured for host {host.name}"
-        if not row.enabled:
+        if not any(row.enabled for row in rows):
             return f"out-of-band management is disabled for host {host.name}"
+        broken = {row.level: row for row in rows if not is_usable(row)}
+        if all(row.level in broken for row in rows):
+            row = next(iter(broken.values()))
+            return (
+                f"no fence level of host {host.name} is whole: device {row.device_index} of level {row.level} is "
+                f"{'disabled' if row.driver else 'not configured'}"
+            )
         return ""
 
     def room(self, host: Host) -> HostRoom:
@@ -147,6 +158,7 @@ def read_inventory(store: Store) -> Inventory:
     tags: dict[int, set[str]] = {}
     for tag in store.select(HostTag, Query()):
         tags.setdefault(tag.host_id, set()).add(tag.tag)
+    fence_devices = _fence_devices(store.select(Oobm, Query()))
     of_cluster: dict[int, list[Host]] = {}
     for host in hosts.values():
         of_cluster.setdefault(host.cluster_id, []).append(host)
@@ -165,9 +177,22 @@ def read_inventory(store: Store) -> Inventory:
         cluster_details=cluster_details,
         zone_details=zone_details,
         ha={r.resource_id: r for r in store.select(HaConfig, Query(equal={"resource_type": "Host"}))},
-        oobm={row.host_id: row for row in store.select(Oobm, Query())},
+        oobm={host_id: rows[0] for host_id, rows in fence_devices.items()},
+        fence_devices=fence_devices,
         settings=_settings(store, cluster_details, zone_details, pool_details),
     )
+
+
+def _fence_devices(rows: list[Oobm]) -> dict[int, tuple[Oobm, ...]]:
+    found: dict[int, tuple[Oobm, ...]] = {}
+    for row in sorted(rows, key=lambda row: (row.level, row.device_index)):
+        found[row.host_id] = (*found.get(row.host_id, ()), row)
+    return found
+
+
+def is_usable(row: Oobm) -> bool:
+    """Whether a fence device may be asked at all, its host's switches aside."""
+    return row.enabled and bool(row.driver)
 
 
 def _pools_of(cluster: Cluster, pools: list[StoragePool]) -> tuple[StoragePool, ...]:

@@ -7,123 +7,213 @@ failure is an event once, when it begins, not at each poll.
 import asyncio
 import heapq
 import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
 
-from holdfast.errors import AuthenticationFailed, HoldfastError
+from holdfast.adapter import offers
+from holdfast.errors import DeadlineExceeded, HoldfastError, Unreachable
 from holdfast.hooks.oobm import OobmDriver
-from holdfast.hooks.store import Change, Update
 from holdfast.model import Host, Oobm, PowerState
 from holdfast.model.views import BmcView
 
 from holdfast_manager.desk import Desk
+from holdfast_manager.fence_devices import OPINIONS, words
+from holdfast_manager.inventory import is_usable
+from holdfast_manager.power_record import PowerRecord, Seen
 
 log = logging.getLogger("holdfast.manager.power")
 
-_DAY = 86400.0
+Device = tuple[int, int]
+"""Host id and `oobm` row id."""
+
+_SWEEPS = 4
+"""Calls for many devices at once, of one driver; each may last as long as its darkest one."""
+
+
+_MARGIN = 1.0
+"""Seconds in which the answer of a driver that kept its deadline still gets through."""
+
+
+class Lane:
+    """Devices of one driver that are due. Those that were dark last time have a lane of their own, and delay nobody."""
+
+    def __init__(self, driver: str, dark: bool) -> None:
+        self.driver = driver
+        self.dark = dark
+        self.waiting: deque[tuple[float, Device]] = deque()
+        self.workers = 0
 
 
 class PowerSync:
-    """Reads each owned host's power once per interval, evenly spread, as many at once as the pool has places."""
+    """Reads each owned host's fence devices once per interval, evenly spread.
+
+    Drivers that can are asked for all that are due in one call; of the others as many at once as the pool has places.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._due: list[tuple[float, int]] = []
-        self._known: set[int] = set()
-        self._workers = 0
-        self._alerted: dict[int, float] = {}
+        self.record = PowerRecord(desk)
+        self._due: list[tuple[float, Device]] = []
+        self._known: set[Device] = set()
+        self._dark: set[Device] = set()
+        self._lanes: dict[tuple[str, bool], Lane] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            now = self._desk.clock.monotonic()
-            interval = self._interval()
+            now, interval = self._desk.clock.monotonic(), self._interval()
             self._enlist(now, interval)
-            most = self._desk.pool("oobm").limit
-            waiting = sum(1 for due, _ in self._due[:most] if due <= now)
-            for _ in range(min(waiting, most - self._workers)):
-                self._workers += 1
-                self._desk.spawn(self._work())
+            await self._dispatch(now)
             await asyncio.sleep(min(interval / 10, 1.0))
 
     async def read_now(self, host_id: int) -> None:
-        """Read one host's power at once, because somebody waits to see it."""
-        host, row = self._desk.inventory.hosts.get(host_id), self._desk.inventory.oobm.get(host_id)
-        if host is not None and row is not None and not self._desk.inventory.oobm_problem(host):
-            await self._read(host, row)
+        """Read one host's devices at once, because somebody waits to see it."""
+        host = self._desk.inventory.hosts.get(host_id)
+        if host is not None and not self._desk.inventory.oobm_problem(host):
+            rows = [row for row in self._desk.inventory.fence_devices.get(host_id, ()) if is_usable(row)]
+            await self.record.write(await asyncio.gather(*(self._ask_one(host, row) for row in rows)))
 
     def _interval(self) -> float:
         return self._desk.inventory.settings.number("outofbandmanagement.background.task.execution.interval")
 
+    # --- who is due ------------------------------------------------------------------------------------------------
+
     def _enlist(self, now: float, interval: float) -> None:
-        """Hosts that are new here get their turn soon, but not all at once: after a start all of them are new."""
-        new = []
-        for host_id in self._desk.inventory.oobm:
+        """Devices that are new here get their turn soon, but not all at once: after a start all of them are new."""
+        new: list[Device] = []
+        for host_id, rows in self._desk.inventory.fence_devices.items():
             host = self._desk.inventory.hosts.get(host_id)
-            if host_id not in self._known and host is not None and self._desk.membership.owns(host.uuid):
-                new.append(host_id)
+            fresh = [(host_id, row.id) for row in rows if (host_id, row.id) not in self._known]
+            if fresh and host is not None and self._desk.membership.owns(host.uuid):
+                new += fresh
         spread = interval * min(1.0, 0.1 + len(new) / 1000)
-        for host_id in new:
-            self._known.add(host_id)
-            heapq.heappush(self._due, (now + spread * self._desk.runtime.random(), host_id))
+        for device in new:
+            self._known.add(device)
+            heapq.heappush(self._due, (now + spread * self._desk.runtime.random(), device))
 
-    async def _work(self) -> None:
-        """Read one host after the other as long as any is due."""
-        try:
-            while self._due and self._due[0][0] <= self._desk.clock.monotonic():
-                due, host_id = heapq.heappop(self._due)
-                await self._one(host_id)
-                again = max(due + self._interval(), self._desk.clock.monotonic())
-                if host_id in self._known:
-                    heapq.heappush(self._due, (again, host_id))
-        finally:
-            self._workers -= 1
-
-    async def _one(self, host_id: int) -> None:
-        host, row = self._desk.inventory.hosts.get(host_id), self._desk.inventory.oobm.get(host_id)
+    def _find(self, device: Device) -> tuple[Host, Oobm] | None:
+        """The device as the tables have it now; None if it is gone, or another server's."""
+        host = self._desk.inventory.hosts.get(device[0])
+        rows = self._desk.inventory.fence_devices.get(device[0], ())
+        row = next((row for row in rows if row.id == device[1]), None)
         if host is None or row is None or not self._desk.membership.owns(host.uuid):
-            self._known.discard(host_id)
-        elif not self._desk.inventory.oobm_problem(host):
-            await self._read(host, row)
-        elif row.power_state != PowerState.DISABLED:
-            await self._store(host, row, PowerState.DISABLED, "", ())
+            return None
+        return host, row
 
-    async def _read(self, host: Host, row: Oobm) -> None:
-        bmc = self._desk.inventory.bmc_view(host)
-        if bmc is not None:
-            state, problem, changes = await self._look(host, bmc)
-            if state != row.power_state or problem != row.problem:
-                await self._store(host, row, state, problem, changes)
+    async def _dispatch(self, now: float) -> None:
+        """Put what is due into its lane, and see that each lane has somebody who works on it."""
+        disabled = []
+        while self._due and self._due[0][0] <= now:
+            due, device = heapq.heappop(self._due)
+            found = self._find(device)
+            if found is None:
+                self._forget(device)
+            elif self._desk.inventory.oobm_problem(found[0]) or not is_usable(found[1]):
+                disabled.append(Seen(*found, PowerState.DISABLED))
+                self._again(due, device)
+            else:
+                key = (found[1].driver, device in self._dark)
+                self._lanes.setdefault(key, Lane(*key)).waiting.append((due, device))
+        await self.record.write(disabled)
+        for lane in self._lanes.values():
+            for _ in range(min(len(lane.waiting), self._most(lane) - lane.workers)):
+                lane.workers += 1
+                self._desk.spawn(self._work(lane))
 
-    async def _look(self, host: Host, bmc: BmcView) -> tuple[PowerState, str, tuple[Change, ...]]:
-        seconds = self._desk.inventory.settings.number("kvm.ha.power.check.timeout", cluster=host.cluster_id)
+    def _most(self, lane: Lane) -> int:
+        if self._sweeps(lane.driver):
+            return _SWEEPS
+        most = self._desk.pool("oobm").limit
+        return max(1, most // 2) if lane.dark else most
+
+    def _sweeps(self, name: str) -> OobmDriver | None:
+        """The driver, if it can be asked for many at once."""
         try:
-            driver: OobmDriver = self._desk.plugins.driver("oobm", bmc.driver)
-            state = await self._desk.pool("oobm").call(seconds, driver.power_state, bmc, seconds)
-        except AuthenticationFailed as problem:
-            return PowerState.UNKNOWN, f"AuthenticationFailed: {problem}", self._auth_alert(host)
-        except HoldfastError as problem:
-            return PowerState.UNKNOWN, f"{type(problem).__name__}: {problem}"[:250], ()
+            driver: OobmDriver = self._desk.plugins.driver("oobm", name)
+        except HoldfastError:
+            return None
+        return driver if offers(OobmDriver, driver, "power_states") else None
+
+    def _again(self, due: float, device: Device) -> None:
+        if device in self._known:
+            heapq.heappush(self._due, (max(due + self._interval(), self._desk.clock.monotonic()), device))
+
+    def _forget(self, device: Device) -> None:
+        self._known.discard(device)
+        self._dark.discard(device)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    async def _work(self, lane: Lane) -> None:
+        """Read what waits in the lane: all of it with one call, or one after the other."""
+        try:
+            while lane.waiting:
+                sweeper = self._sweeps(lane.driver)
+                count = len(lane.waiting) if sweeper else 1
+                batch = [lane.waiting.popleft() for _ in range(count)]
+                try:
+                    await self._read(sweeper, batch)
+                finally:
+                    for due, device in batch:
+                        self._again(due, device)
+        finally:
+            lane.workers -= 1
+
+    async def _read(self, sweeper: OobmDriver | None, batch: Sequence[tuple[float, Device]]) -> None:
+        there = {device: found for _, device in batch if (found := self._find(device)) is not None}
+        if not there:
+            return
+        if sweeper is not None:
+            readings = await self._ask_all(sweeper, list(there.values()))
+        else:
+            readings = [await self._ask_one(*found) for found in there.values()]
+        for device, seen in zip(there, readings, strict=True):
+            is_dark = isinstance(seen.error, (Unreachable, DeadlineExceeded))
+            (self._dark.add if is_dark else self._dark.discard)(device)
+        await self.record.write(readings)
+
+    async def _ask_one(self, host: Host, row: Oobm) -> Seen:
+        seconds = self._patience(host)
+        try:
+            bmc = self._desk.inventory.bmc_view(host, row)
+            driver: OobmDriver = self._desk.plugins.driver("oobm", row.driver)
+            return _seen(host, row, await self._desk.pool("oobm").call(seconds, driver.power_state, bmc, seconds))
         except Exception as problem:
-            log.exception("OOBM driver %s failed", bmc.driver)
-            return PowerState.UNKNOWN, f"the driver failed with {type(problem).__name__}", ()
-        return state if state in (PowerState.ON, PowerState.OFF) else PowerState.UNKNOWN, "", ()
+            return _seen(host, row, problem)
 
-    def _auth_alert(self, host: Host) -> tuple[Change, ...]:
-        now = self._desk.clock.monotonic()
-        if now - self._alerted.get(host.id, -_DAY) < _DAY:
-            return ()
-        self._alerted[host.id] = now
-        text = f"the BMC of host {host.name} refuses the configured credentials: fencing it would fail"
-        return (self._desk.journal.alert("ALERT.OOBM.AUTHERROR", text, text, host),)
+    def _patience(self, host: Host) -> float:
+        return self._desk.inventory.settings.number("kvm.ha.power.check.timeout", cluster=host.cluster_id)
 
-    async def _store(self, host: Host, row: Oobm, state: PowerState, problem: str, changes: tuple[Change, ...]) -> None:
-        values = {"power_state": state, "problem": problem, "update_time": self._desk.journal.now()}
-        written: list[Change] = [Update(Oobm, row.id, values), *changes]
-        if state == PowerState.UNKNOWN and row.power_state != PowerState.UNKNOWN:
-            text = f"power state of host {host.name}: {row.power_state} -> Unknown: {problem or 'no plain answer'}"
-            written.append(
-                self._desk.journal.event("HOST.OOBM.POWERSTATE.TRANSITION", text, resource=host.uuid, level="WARN")
-            )
+    async def _ask_all(self, driver: OobmDriver, devices: Sequence[tuple[Host, Oobm]]) -> list[Seen]:
+        """One call; a driver that fails as a whole leaves every device unknown."""
+        asked: list[BmcView] = []
+        unasked: dict[int, Exception] = {}
+        for host, row in devices:
+            try:
+                asked.append(self._desk.inventory.bmc_view(host, row))
+            except HoldfastError as problem:
+                unasked[row.id] = problem
+        seconds = max(self._interval(), *(self._patience(host) for host, _ in devices))
+        answers: Mapping[str, object] = {}
+        failure: Exception = HoldfastError("the driver gave no answer for this BMC")
         try:
-            await self._desk.memory.commit(written)
-        except HoldfastError as trouble:
-            log.info("power state of host %s was not stored: %s", host.name, trouble)
+            pool = self._desk.pool(f"oobm-sweep-{devices[0][1].driver}")
+            answers = await pool.call(seconds + _MARGIN, driver.power_states, asked, seconds)
+        except Exception as problem:
+            failure = problem
+        views = {(view.host_uuid, view.level, view.index): view.key for view in asked}
+        return [
+            _seen(
+                host, row,
+                unasked.get(row.id) or answers.get(views[host.uuid, row.level, row.device_index], failure),
+            )
+            for host, row in devices
+        ]  # fmt: skip
+
+
+def _seen(host: Host, row: Oobm, answer: object) -> Seen:
+    """Only a plain on or off is a state (S2)."""
+    if isinstance(answer, Exception):
+        return Seen(host, row, PowerState.UNKNOWN, words(answer), answer)
+    plain = isinstance(answer, PowerState) and answer in OPINIONS
+    return Seen(host, row, answer if plain else PowerState.UNKNOWN)  # type: ignore[arg-type]

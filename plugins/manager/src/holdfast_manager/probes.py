@@ -3,26 +3,22 @@
 Every trouble becomes `unknown` evidence (S2) or an outcome that was not accepted.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import HoldfastError, NotFound
+from holdfast.errors import NotFound
 from holdfast.hooks.heartbeat import HeartbeatDriver
-from holdfast.hooks.oobm import OobmDriver
 from holdfast.hooks.provider import ActionOutcome
-from holdfast.model import Evidence, Host, Kind, Opinion, PowerAction, PowerState
+from holdfast.model import Evidence, Host, Kind, Opinion, PowerAction
 from holdfast.model.views import PoolView
 from holdfast.runtime import Clock
 
+from holdfast_manager.fence_devices import FenceDevices, words
 from holdfast_manager.inventory import Inventory
-
-log = logging.getLogger("holdfast.manager.probes")
 
 WITNESSES = 4
 _TOO_SHORT = 0.05
-_OPINIONS = {PowerState.OFF: Opinion.DEAD, PowerState.ON: Opinion.ALIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,6 @@ class ProbeLimits:
 
     silent_after: float
     stale_after: float
-    power_timeout: float
     heartbeat_timeout: float
     action_timeout: float
 
@@ -47,9 +42,9 @@ class HostProbes:
         limits: ProbeLimits,
         silence: float,
         neighbours: tuple[Host, ...],
+        devices: FenceDevices,
         driver: Callable[[str, str], Any],
         ask_agent: Callable[[], Any] | None,
-        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._host = host
         self._inventory = inventory
@@ -57,9 +52,9 @@ class HostProbes:
         self._limits = limits
         self._silence = silence
         self._neighbours = neighbours
+        self._devices = devices
         self._driver = driver
         self._ask_agent = ask_agent
-        self._may_act = may_act
 
     def _evidence(self, kind: Kind, opinion: Opinion, source: str, detail: str, **more: Any) -> Evidence:
         return Evidence(kind, self._host.uuid, opinion, source, self._clock.monotonic(), detail, **more)
@@ -79,23 +74,24 @@ class HostProbes:
         try:
             self._ask_agent()
         except Exception as problem:
-            return self._evidence(Kind.AGENT, Opinion.UNKNOWN, "agent", _words(problem))
+            return self._evidence(Kind.AGENT, Opinion.UNKNOWN, "agent", words(problem))
         return self._evidence(Kind.AGENT, Opinion.ALIVE, "agent", "the agent answers")
 
     def power(self) -> Evidence:
-        """Read the chassis power."""
+        """Read the power from every fence device."""
         problem = self._inventory.oobm_problem(self._host)
-        bmc = self._inventory.bmc_view(self._host)
-        if problem or bmc is None:
+        if problem:
             return self._evidence(Kind.POWER, Opinion.UNKNOWN, "oobm", problem)
-        source = f"{bmc.driver} {bmc.address}"
-        try:
-            driver: OobmDriver = self._driver("oobm", bmc.driver)
-            state = driver.power_state(bmc, self._limits.power_timeout)
-        except Exception as trouble:
-            return self._evidence(Kind.POWER, Opinion.UNKNOWN, source, _words(trouble))
-        opinion = _OPINIONS.get(state, Opinion.UNKNOWN)
-        return self._evidence(Kind.POWER, opinion, source, f"chassis power is {state}", max_age=10.0)
+        opinion, readings = self._devices.read()
+        if len(readings) == 1:
+            (one,) = readings
+            detail = one.problem if one.opinion is Opinion.UNKNOWN and one.problem else f"chassis power is {one.state}"
+            source = f"{one.row.driver} {one.row.address}"
+        else:
+            detail = "; ".join(f"level {one.row.level}: {one.words}" for one in readings)
+            source = f"{len(readings)} fence devices"
+        age = {} if opinion is Opinion.UNKNOWN else {"max_age": 10.0}
+        return self._evidence(Kind.POWER, opinion, source, detail, **age)
 
     def heartbeats(self) -> tuple[Evidence, ...]:
         """Each pool, as a healthy neighbour sees it."""
@@ -127,7 +123,7 @@ class HostProbes:
         except NotFound:
             return f"{source}: no heartbeat was ever written"
         except Exception as problem:
-            return f"{source}: {_words(problem)}"
+            return f"{source}: {words(problem)}"
         if not reading.unchanged_for >= 0:
             return f"{source}: nonsense, unchanged for {reading.unchanged_for} s"
         text = f"heartbeat on {pool.name} unchanged for {reading.unchanged_for:.1f} s, seen by {neighbour.name}"
@@ -141,25 +137,6 @@ class HostProbes:
         )
 
     def switch_power(self, action: PowerAction) -> ActionOutcome:
-        """Send a power action to the BMC."""
+        """Send a power action to the fence devices."""
         problem = self._inventory.oobm_problem(self._host)
-        bmc = self._inventory.bmc_view(self._host)
-        if problem or bmc is None:
-            return ActionOutcome(False, problem)
-        if not self._may_act():
-            # Asked here and not only where the call was made: it may have waited for its turn until the lease was over.
-            return ActionOutcome(False, "this server does not own the host any more")
-        try:
-            driver: OobmDriver = self._driver("oobm", bmc.driver)
-            words = driver.power_action(bmc, action, self._limits.action_timeout)
-        except Exception as trouble:
-            return ActionOutcome(False, f"{action} at {bmc.driver} {bmc.address}: {_words(trouble)}")
-        return ActionOutcome(True, words)
-
-
-def _words(problem: Exception) -> str:
-    """What an exception says, if it is one of ours; only its kind if it is not, for it may carry anything."""
-    if isinstance(problem, HoldfastError):
-        return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
-    log.warning("a driver broke its contract", exc_info=problem)
-    return f"the driver failed with {type(problem).__name__}"
+        return ActionOutcome(False, problem) if problem else self._devices.switch(action, self._limits.action_timeout)

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import gc
 import random
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +15,8 @@ from holdfast.errors import DeadlineExceeded
 from holdfast.runtime import CallPool, Clock
 
 _YOUNG_OBJECTS = 100_000
+_SIDE_BY_SIDE = 512
+"""Calls that other calls wait for: fence devices of hosts that have several."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,12 +107,49 @@ def _settle(answer: "asyncio.Future[Any]", settle: Callable[[Any], None], what: 
         settle(what)
 
 
+class SideBySide:
+    """Calls that run in threads of their own while the caller's thread waits for them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="holdfast-side")
+
+    def run(
+        self,
+        deadline: float,
+        calls: Sequence[Callable[[], T]],
+        enough: Callable[[Sequence[T | Exception | None]], bool] | None,
+    ) -> list[T | Exception | None]:
+        """See `holdfast.runtime.Runtime.together`."""
+        outcomes: list[T | Exception | None] = [None] * len(calls)
+        changed = threading.Condition()
+
+        def carry_out(number: int, call: Callable[[], T]) -> None:
+            try:
+                outcome: T | Exception = call()
+            except Exception as problem:
+                outcome = problem
+            with changed:
+                outcomes[number] = outcome
+                changed.notify()
+
+        for number, call in enumerate(calls):
+            self._threads.submit(carry_out, number, call)
+        with changed:
+            changed.wait_for(lambda: None not in outcomes or (enough is not None and enough(outcomes)), deadline)
+            return list(outcomes)
+
+    def close(self) -> None:
+        """Take no more calls; threads that hang are left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class RealRuntime:
     """The runtime of a real management server."""
 
     def __init__(self) -> None:
         self._clock = RealClock()
         self._pools: list[ThreadCallPool] = []
+        self._side_by_side = SideBySide()
         self._random = random.SystemRandom()
 
     @property
@@ -123,6 +163,19 @@ class RealRuntime:
         self._pools.append(pool)
         return pool
 
+    def together(
+        self,
+        deadline: float,
+        calls: Sequence[Callable[[], T]],
+        enough: Callable[[Sequence[T | Exception | None]], bool] | None = None,
+    ) -> list[T | Exception | None]:
+        """Calls side by side, from within a pool's call."""
+        return self._side_by_side.run(deadline, calls, enough)
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, from within a pool's call."""
+        time.sleep(seconds)
+
     def uuid(self) -> str:
         """A random uuid."""
         return str(uuid.uuid4())
@@ -135,3 +188,4 @@ class RealRuntime:
         """Give up all pools."""
         for pool in self._pools:
             pool.close()
+        self._side_by_side.close()

@@ -97,15 +97,16 @@ class IpmiOobm:
     def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> dict[str, PowerState | HoldfastError]:
         """All BMCs at once; a silent one is given up after `batch_patience_seconds`, if the deadline is not earlier."""
         found: dict[str, PowerState | HoldfastError] = {}
-        targets = []
+        targets, keys = [], []
         for bmc in bmcs:
             try:
                 targets.append(self._target(bmc))
+                keys.append(bmc.key)
             except DriverError as error:
-                found[bmc.host_uuid] = error
+                found[bmc.key] = error
         patience = self._settings["batch_patience_seconds"]
         states = self._worker.perform_all(targets, chassis.power_state, deadline, patience) if targets else []
-        return found | {target.host_uuid: state for target, state in zip(targets, states, strict=True)}
+        return found | dict(zip(keys, states, strict=True))
 
     @hookimpl
     def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:

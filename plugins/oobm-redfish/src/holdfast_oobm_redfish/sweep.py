@@ -39,7 +39,7 @@ class Sweep:
         self._dark: set[_Address] = set()
 
     def ask(self, bmcs: Sequence[BmcView], seconds: float) -> dict[str, Answer]:
-        """By host uuid: its state, or why there is none. Raises nothing."""
+        """By `BmcView.key`: its state, or why there is none. Raises nothing."""
         deadline = Deadline(seconds)
         with self._lock:
             if self._pools is None:
@@ -49,17 +49,17 @@ class Sweep:
                     ThreadPoolExecutor(few, "redfish-suspects"),
                 )
             (pool, suspects), dark = self._pools, [bmc for bmc in bmcs if _address(bmc) in self._dark]
-        shunned = {bmc.host_uuid for bmc in dark}
-        bright = [bmc for bmc in bmcs if bmc.host_uuid not in shunned]
-        futures = {bmc.host_uuid: pool.submit(self._one, bmc, deadline, PATIENCE_SECONDS) for bmc in bright}
+        shunned = {bmc.key for bmc in dark}
+        bright = [bmc for bmc in bmcs if bmc.key not in shunned]
+        futures = {bmc.key: pool.submit(self._one, bmc, deadline, PATIENCE_SECONDS) for bmc in bright}
         answering = _answering(dark, deadline.within(KNOCK_SECONDS))
         back = [bmc for bmc in dark if _address(bmc) in answering]
-        futures |= {bmc.host_uuid: suspects.submit(self._one, bmc, deadline, SUSPECT_SECONDS) for bmc in back}
+        futures |= {bmc.key: suspects.submit(self._one, bmc, deadline, SUSPECT_SECONDS) for bmc in back}
         wait(futures.values(), max(0.0, deadline.remaining()))
         with self._lock:
-            self._dark |= {_address(bmc) for bmc in bmcs if _hangs(futures.get(bmc.host_uuid))}
-        found = {host: _outcome(future, host, seconds) for host, future in futures.items()}
-        return {bmc.host_uuid: found.get(bmc.host_uuid) or _no_connection(bmc) for bmc in bmcs}
+            self._dark |= {_address(bmc) for bmc in bmcs if _hangs(futures.get(bmc.key))}
+        found = {key: _outcome(future, key, seconds) for key, future in futures.items()}
+        return {bmc.key: found.get(bmc.key) or _no_connection(bmc) for bmc in bmcs}
 
     def close(self) -> None:
         """Let the threads go; the next call takes new ones."""

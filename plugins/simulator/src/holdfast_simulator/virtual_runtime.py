@@ -10,7 +10,7 @@ import contextvars
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
@@ -190,6 +190,43 @@ class VirtualWaiter:
             parked.switch()
 
 
+def run_side_by_side(
+    loop: VirtualLoop,
+    deadline: float,
+    calls: Sequence[Callable[[], T]],
+    enough: Callable[[Sequence[T | Exception | None]], bool] | None,
+) -> list[T | Exception | None]:
+    """Each call in a greenlet of its own, while the calling greenlet is parked."""
+    outcomes: list[T | Exception | None] = [None] * len(calls)
+    waiter, process = VirtualWaiter(loop), PROCESS.get()
+
+    def carry_out(number: int, call: Callable[[], T]) -> None:
+        try:
+            outcome: T | Exception = call()
+        except GreenletExit:
+            return
+        except Exception as problem:
+            outcome = problem
+        finally:
+            if process is not None:
+                process.greenlets.discard(getcurrent())
+        outcomes[number] = outcome
+        if None not in outcomes or (enough is not None and enough(outcomes)):
+            waiter.set(True)
+
+    def begin(number: int, call: Callable[[], T]) -> None:
+        runner = greenlet(carry_out)
+        runner.gr_context = contextvars.copy_context()
+        if process is not None:
+            process.greenlets.add(runner)
+        runner.switch(number, call)
+
+    for number, call in enumerate(calls):
+        loop.call_soon(begin, number, call)
+    waiter.wait(deadline)
+    return list(outcomes)
+
+
 class VirtualTime:
     """The world's time on a virtual loop (`holdfast_simulator.world.timing.WorldTime`)."""
 
@@ -242,6 +279,19 @@ class VirtualRuntime:
     def pool(self, name: str, limit: int) -> VirtualCallPool:
         """A pool of its own for one kind of call."""
         return VirtualCallPool(self._loop, name, limit)
+
+    def together(
+        self,
+        deadline: float,
+        calls: Sequence[Callable[[], T]],
+        enough: Callable[[Sequence[T | Exception | None]], bool] | None = None,
+    ) -> list[T | Exception | None]:
+        """Calls side by side, from within a pool's call."""
+        return run_side_by_side(self._loop, deadline, calls, enough)
+
+    def rest(self, seconds: float) -> None:
+        """Let virtual time pass, from within a pool's call."""
+        VirtualWaiter(self._loop).wait(seconds)
 
     def uuid(self) -> str:
         """A new identity, the same in every replay."""

@@ -47,9 +47,18 @@ def oobm_answer(host_uuid: str, row: Oobm | None) -> Answer:
     }
 
 
+def devices_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, list[Oobm]]:
+    """Host id → its fence devices by level and index, for hosts that have any."""
+    found: dict[int, list[Oobm]] = {}
+    rows = among(call.store, Oobm, "host_id", hosts)
+    for row in sorted(rows, key=lambda row: (row.level, row.device_index)):
+        found.setdefault(row.host_id, []).append(row)
+    return found
+
+
 def oobm_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, Oobm]:
-    """Host id → its row, for hosts that have one."""
-    return {row.host_id: row for row in among(call.store, Oobm, "host_id", hosts)}
+    """Host id → its first fence device, for hosts that have any."""
+    return {host_id: rows[0] for host_id, rows in devices_by_host(call, hosts).items()}
 
 
 def _from_job(call: "Call", result: Mapping[str, Any]) -> Answer:

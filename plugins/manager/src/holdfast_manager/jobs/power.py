@@ -1,36 +1,50 @@
 """Power actions and BMC passwords, ordered by an operator."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from holdfast.errors import AuthenticationFailed, Conflict, HoldfastError, InvalidRequest, Refused
 from holdfast.hooks.oobm import OobmDriver
-from holdfast.hooks.store import Insert, OwnedBy, Query, Update
-from holdfast.model import AsyncJob, Event, Host, Oobm, PowerAction, PowerState
-from holdfast.model.views import BmcView
+from holdfast.hooks.store import Insert, OwnedBy, Update
+from holdfast.model import AsyncJob, Event, Host, Oobm, Opinion, PowerAction, PowerState
 
+from holdfast_manager.fence_devices import Reading, fence_seconds
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.journal import as_json, from_json
+from holdfast_manager.power_record import Seen
 
 _ORDERED = {PowerAction.ON: "On", PowerAction.OFF: "Off", PowerAction.SOFT: "Off"}
 _NOT_TWICE = frozenset({PowerAction.RESET, PowerAction.CYCLE, PowerAction.SOFT})
+_STATES = {Opinion.DEAD: PowerState.OFF, Opinion.ALIVE: PowerState.ON}
+_MARGIN = 0.5
+"""Seconds in which the words of a driver that gave up at its deadline still get through."""
 _READ_BACK = {PowerAction.ON: PowerState.ON, PowerAction.OFF: PowerState.OFF}
 
 
-async def _usable(job: Job, host: Host) -> tuple[Oobm, BmcView, OobmDriver]:
+def _rows(job: Job, host: Host) -> tuple[Oobm, ...]:
+    """The fence devices that are meant: all of the host, unless the job names one by level and index."""
+    rows = job.desk.inventory.fence_devices.get(host.id, ())
+    if "level" not in job.info:
+        return rows
+    place = (int(job.info["level"]), int(job.info.get("index", 0)))
+    chosen = tuple(row for row in rows if (row.level, row.device_index) == place)
+    if not chosen:
+        raise JobFailed(530, f"host {host.name} has no fence device {place[1]} of level {place[0]} any more")
+    return chosen
+
+
+async def _usable(job: Job, host: Host) -> tuple[Oobm, ...]:
     await job.manager.refresh_inventory()
     problem = job.desk.inventory.oobm_problem(host)
-    bmc = job.desk.inventory.bmc_view(host)
-    if problem or bmc is None:
+    if problem:
         raise JobFailed(530, f"{problem}; enable it first")
-    return job.desk.inventory.oobm[host.id], bmc, job.desk.plugins.driver("oobm", bmc.driver)
+    return _rows(job, host)
 
 
 async def _power_action(job: Job) -> dict[str, Any]:
     """Order, then read back: the power state in the answer is the one just read."""
     host = await job.host()
-    row, bmc, driver = await _usable(job, host)
+    rows = await _usable(job, host)
     try:
         action = PowerAction(str(job.info["action"]))
     except ValueError:
@@ -43,77 +57,79 @@ async def _power_action(job: Job) -> dict[str, Any]:
         # Sent, or about to be, when the server that had this job died: a second reset could hit a host that boots.
         description = "ordered before the management server was restarted; not sent again"
     elif action is not PowerAction.STATUS:
-        await _note_order(job, host, row, action)
-        description = await _call(job, host, action, seconds, driver.power_action, bmc, action)
-    state = await _read_back(job, host, driver, bmc, _READ_BACK.get(action), seconds)
-    await job.desk.memory.commit(
-        [Update(Oobm, row.id, {"power_state": state, "problem": "", "update_time": job.desk.journal.now()})]
-    )
-    await job.manager.refresh_inventory()
+        await _note_order(job, host, rows, action)
+        description = await _order(job, host, rows, action, seconds)
+    state = await _read_back(job, host, rows, action, seconds)
     return {
         "object": "outofbandmanagement", "hostid": host.id, "status": True, "action": action,
-        "description": description,
-    }  # fmt: skip
+        "description": description, "powerstate": state,
+    } | ({"level": rows[0].level, "index": rows[0].device_index} if "level" in job.info else {})  # fmt: skip
 
 
-async def _note_order(job: Job, host: Host, row: Oobm, action: PowerAction) -> None:
+async def _note_order(job: Job, host: Host, rows: tuple[Oobm, ...], action: PowerAction) -> None:
     """Written before it is sent (S8); a host that an operator ordered off is not powered on again after a fence."""
     epoch = job.desk.epoch(host)
     if not epoch:
         raise Conflict(f"this server does not own host {host.name} any more")
-    ordered = _ORDERED.get(action, row.ordered_state)
     text = f"power action {action} on host {host.name} by order"
     event = job.desk.journal.event("HOST.OOBM.ACTION", text, resource=host.uuid, user=job.row.user_id)
     assert isinstance(event, Insert)
     assert isinstance(event.row, Event)
     started = replace(event.row, state="Started", account_id=job.row.account_id)
-    await job.desk.memory.commit(
-        [
-            OwnedBy(host.id, epoch),
-            Update(Oobm, row.id, {"ordered_state": ordered}),
-            Update(AsyncJob, job.row.id, {"step": as_json({"ordered": action})}),
-            Insert(started),
-        ]
-    )
+    ordered = [Update(Oobm, row.id, {"ordered_state": _ORDERED.get(action, row.ordered_state)}) for row in rows]
+    step = Update(AsyncJob, job.row.id, {"step": as_json({"ordered": action})})
+    await job.desk.memory.commit([OwnedBy(host.id, epoch), *ordered, step, Insert(started)])
 
 
-async def _call(job: Job, host: Host, action: str, seconds: float, method: Callable[..., Any], *args: Any) -> str:
-    """One driver call; trouble names action, host and the driver's words."""
+async def _order(job: Job, host: Host, rows: tuple[Oobm, ...], action: PowerAction, seconds: float) -> str:
+    """What the devices said; trouble names action, host and the drivers' words."""
+    devices, what = job.desk.fence_devices(host, rows), f"{action} on host {host.name}"
     try:
-        return str(await job.desk.pool("oobm-jobs").call(seconds, method, *args, seconds))
-    except AuthenticationFailed as problem:
-        raise JobFailed(530, f"{action} on host {host.name}: the BMC refuses the credentials: {problem}") from problem
+        outcome = await job.desk.pool("oobm-jobs").call(fence_seconds(rows, seconds), devices.switch, action, seconds)
     except HoldfastError as problem:
-        raise JobFailed(530, f"{action} on host {host.name}: {type(problem).__name__}: {problem}") from problem
-    except Exception as problem:
-        raise JobFailed(530, f"{action} on host {host.name}: the driver failed ({type(problem).__name__})") from problem
+        raise JobFailed(530, f"{what}: {type(problem).__name__}: {problem}") from problem
+    if outcome.accepted:
+        return outcome.detail
+    if any(isinstance(problem, AuthenticationFailed) for _, problem in devices.refusals):
+        await job.manager.power.record.alert_of_refused_credentials(host)
+        raise JobFailed(530, f"{what}: the BMC refuses the credentials: {outcome.detail}")
+    raise JobFailed(530, f"{what}: {outcome.detail}")
 
 
-async def _read_back(
-    job: Job, host: Host, driver: OobmDriver, bmc: BmcView, wanted: PowerState | None, seconds: float
-) -> PowerState:
+async def _read_back(job: Job, host: Host, rows: tuple[Oobm, ...], action: PowerAction, seconds: float) -> PowerState:
     """The state now; after ON and OFF, wait for it within the deadline, for "accepted" proves nothing (S3)."""
-    settings = job.desk.inventory.settings
+    settings, wanted = job.desk.inventory.settings, _READ_BACK.get(action)
     timeout = settings.number("kvm.ha.power.check.timeout", cluster=host.cluster_id)
     pause = settings.number("kvm.ha.power.check.interval", cluster=host.cluster_id)
     until = job.desk.clock.monotonic() + seconds
     while True:
+        devices = job.desk.fence_devices(host, rows)
+        readings: tuple[Reading, ...] = ()
         try:
-            state = await job.desk.pool("oobm-jobs").call(timeout, driver.power_state, bmc, timeout)
+            opinion, readings = await job.desk.pool("oobm-jobs").call(timeout + _MARGIN, devices.read)
         except HoldfastError as problem:
-            if wanted is None:
-                raise JobFailed(530, f"STATUS of host {host.name}: {type(problem).__name__}: {problem}") from problem
-            state = PowerState.UNKNOWN
+            opinion, why = Opinion.UNKNOWN, f"{type(problem).__name__}: {problem}"
+        else:
+            why = "; ".join(one.problem for one in readings if one.problem)
+        state = _STATES.get(opinion, PowerState.UNKNOWN)
         if wanted is None or state is wanted or job.desk.clock.monotonic() >= until:
-            return PowerState(state)
+            break
         await job.manager.hosts.pause(pause)
+    told = [one for one in readings if one.problem or one.opinion is not Opinion.UNKNOWN]
+    await job.manager.power.record.write([Seen(host, one.row, one.state, one.problem, one.error) for one in told])
+    await job.manager.refresh_inventory()
+    if action is PowerAction.STATUS and state is PowerState.UNKNOWN and why:
+        raise JobFailed(530, f"STATUS of host {host.name}: {why}")
+    return state
 
 
 async def _change_password(job: Job) -> dict[str, Any]:
     host = await job.host()
-    row, bmc, driver = await _usable(job, host)
-    fresh = (await job.desk.memory.select(Oobm, Query(equal={"host_id": host.id}, limit=1)))[0]
-    new = fresh.new_password
+    row = (await _usable(job, host))[0]
+    bmc = job.desk.inventory.bmc_view(host, row)
+    driver: OobmDriver = job.desk.plugins.driver("oobm", row.driver)
+    fresh = await job.desk.memory.get(Oobm, row.id)
+    new = fresh.new_password if fresh is not None else None
     if not new:
         return {"object": "outofbandmanagement", "hostid": host.id, "status": True}  # done before a crash
     seconds = job.desk.inventory.settings.number("outofbandmanagement.action.timeout", cluster=host.cluster_id)

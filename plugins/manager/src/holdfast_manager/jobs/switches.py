@@ -102,15 +102,16 @@ async def _zone_switch(job: Job, zone_id: int, name: str, on: bool) -> Change:
 def _switch_oobm_for_host(on: bool) -> Handler:
     async def switch(job: Job) -> dict[str, Any]:
         host = await job.host()
-        rows = await job.desk.memory.select(Oobm, Query(equal={"host_id": host.id}, limit=1))
-        if not rows or not rows[0].driver:
+        rows = await job.desk.memory.select(Oobm, Query(equal={"host_id": host.id}))
+        if not any(row.driver for row in rows):
             raise InvalidRequest(
                 f"out-of-band management is not configured for host {host.name}: "
                 "call configureOutOfBandManagement first"
             )
         state = PowerState.UNKNOWN if on else PowerState.DISABLED
         values = {"enabled": on, "power_state": state, "problem": "", "update_time": job.desk.journal.now()}
-        await job.desk.memory.commit([Update(Oobm, rows[0].id, values)])
+        await job.desk.memory.commit([Update(Oobm, row.id, values) for row in rows])
+        job.manager.power.record.forget_alert(host.id)
         await job.manager.refresh_inventory()
         if on:
             await job.manager.power.read_now(host.id)
