@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from holdfast.commands import config as config_commands
 from holdfast.commands import plugins as plugin_commands
@@ -80,8 +81,11 @@ def _parser(word: str | None) -> tuple[argparse.ArgumentParser, Run]:
     words = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     run: Run = _nothing
     for name, (summary, configure, own) in OWN.items():
-        configure(words.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+        subparser = words.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        configure(subparser)
         run = own if name == word else run
+        if name == word and catalogue.claims("command", name):
+            run = _extended(subparser, own, Plugins(catalogue=catalogue).driver("command", name))
     for name in catalogue.names("command"):
         if name in OWN:
             continue
@@ -92,6 +96,20 @@ def _parser(word: str | None) -> tuple[argparse.ArgumentParser, Run]:
             command.configure(subparser)
             run = command.run
     return parser, run
+
+
+def _extended(parser: argparse.ArgumentParser, own: Run, command: Any) -> Run:
+    """Core's own command, with words that a plugin of that name adds: the plugin runs where one of them is given."""
+    before = {action.dest for action in parser._actions}
+    command.configure(parser)
+    added = {action.dest for action in parser._actions} - before
+
+    def run(arguments: argparse.Namespace) -> int:
+        meant = any(getattr(arguments, name, None) is not None for name in added)
+        status: int = command.run(arguments) if meant else own(arguments)
+        return status
+
+    return run
 
 
 def _origin(catalogue: Catalogue, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.options import Option
 
-WELL_KNOWN_SERVICES = ("manager", "api", "webui", "agent")
+WELL_KNOWN_SERVICES = ("agents", "manager", "api", "webui", "agent")
 """Services whose tables may stand in a file shared by machines that do not all have them installed."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")

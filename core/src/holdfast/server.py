@@ -18,6 +18,7 @@ from holdfast.hooks.coordinator import Coordinator
 from holdfast.hooks.service import Service, ServiceContext
 from holdfast.hooks.store import Store
 from holdfast.plugins import Plugins
+from holdfast.service_manager import keep_alive, notify
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ async def serve(parts: Parts, services: tuple[str, ...], stop: asyncio.Event | N
     asked = stop or asyncio.Event()
     with contextlib.nullcontext() if stop else _signals(asked):
         stopping = asyncio.create_task(asked.wait(), name="stop signal")
+        alive: asyncio.Task[None] | None = None
         started: list[tuple[str, Service]] = []
         try:
             for name in services:
@@ -128,8 +130,13 @@ async def serve(parts: Parts, services: tuple[str, ...], stop: asyncio.Event | N
                 if not await _before(stopping, service.start(parts.context(name)), f"start of {name}"):
                     return 0
                 log.info("service %s started", name)
+            notify("READY=1")
+            alive = asyncio.create_task(keep_alive(), name="signs of life")
             await _watch(started, stopping)
         finally:
+            notify("STOPPING=1")
+            if alive is not None:
+                alive.cancel()
             stopping.cancel()
             for name, service in reversed(started):
                 await _stop(name, service)

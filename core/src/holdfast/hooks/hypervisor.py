@@ -4,7 +4,7 @@ from typing import Protocol
 
 from holdfast.hooks.markers import hookspec, optional
 from holdfast.model.evidence import PermitGrant
-from holdfast.model.views import Beat, HostView, VmReport, VmSpec
+from holdfast.model.views import Beat, HostOrders, HostView, VmReport, VmSpec
 
 
 class HostListener(Protocol):
@@ -54,7 +54,11 @@ class Hypervisor:
 
     @optional
     def attach(self, host: HostView, listener: HostListener) -> None:
-        """Optional, for `runs_on = "server"`: deliver this host's connections, beats and VM changes to `listener`."""
+        """Optional: deliver this host's connections, beats and VM changes to `listener`.
+
+        With `runs_on = "agent"` the agent calls it once, for its own host; such a driver calls `on_connected` (then
+        with any boot id: it says the host's size) and `on_vm`, and leaves the beats to the agent.
+        """
 
     @optional
     def detach(self, host_uuid: str) -> None:
@@ -69,3 +73,10 @@ class Hypervisor:
     def migrate_vm(self, host: HostView, target: HostView, vm: VmSpec, permit: PermitGrant, deadline: float) -> None:
         """Optional. Move a running VM to `target` live; returns once it runs there under `permit` and not here."""
         raise NotImplementedError
+
+    @optional
+    def give_orders(self, host: HostView, orders: HostOrders, deadline: float) -> None:
+        """Optional, for `runs_on = "server"`: hand the host's agent its standing orders, at each connection and change.
+
+        An agent keeps them over restarts, and follows them while it can ask nobody. Idempotent.
+        """

@@ -7,6 +7,9 @@ from holdfast.model.administration import (
     AsyncJob,
     Configuration,
     Event,
+    HostCertificate,
+    HostJoinToken,
+    KeyStore,
     ManagementServer,
     ManagementServerPeer,
     User,
@@ -51,7 +54,8 @@ from holdfast.model.states import (
 RECORDS: tuple[type[Row], ...] = (
     Zone, Pod, Cluster, Host, HostTag, StoragePool, ClusterDetail, ZoneDetail, HostDetail, StoragePoolDetail,
     ServiceOffering, Template, Network, HaConfig, HaTransition, Oobm, Vm, Permit, Work, Account, User, ApiSession,
-    ManagementServer, ManagementServerPeer, Configuration, Event, Alert, AsyncJob,
+    ManagementServer, ManagementServerPeer, Configuration, Event, Alert, AsyncJob, KeyStore, HostJoinToken,
+    HostCertificate,
 )  # fmt: skip
 """Every record the store keeps, in an order in which tables can be made."""
 
@@ -73,11 +77,14 @@ __all__ = [
     "HaConfig",
     "HaTransition",
     "Host",
+    "HostCertificate",
     "HostDetail",
+    "HostJoinToken",
     "HostStatus",
     "HostTag",
     "JobStatus",
     "Json",
+    "KeyStore",
     "Kind",
     "ManagementServer",
     "ManagementServerPeer",

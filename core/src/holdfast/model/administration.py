@@ -162,3 +162,46 @@ class AsyncJob(Row):
     created: Moment = Moment(0.0)
     last_updated: Moment = Moment(0.0)
     completed: Moment | None = None
+
+
+@record("keystore", unique=(("name",),))
+class KeyStore(Row):
+    """A certificate authority of this cloud: its certificate (PEM) and its key, which is encrypted at rest."""
+
+    id: int = 0
+    name: str
+    certificate: str
+    key: Secret | None = None
+    created: Moment = Moment(0.0)
+
+
+@record("host_join_token", indexed=(("uuid",), ("secret_hash",), ("host_id",)))
+class HostJoinToken(Row):
+    """The right to ask, once and until `expires`, for the certificate of one host. Only a hash of it is stored."""
+
+    id: int = 0
+    uuid: str
+    secret_hash: str
+    host_id: int
+    created: Moment = Moment(0.0)
+    expires: Moment = Moment(0.0)
+    used: Moment | None = None
+    removed: Moment | None = None
+
+
+@record("host_certificate", unique=(("serial",),), indexed=(("uuid",), ("host_uuid",)))
+class HostCertificate(Row):
+    """A certificate that the authority gave to a host's agent. `serial` is in hexadecimal.
+
+    `renewal_asked` is when an administrator asked the agent to get a new one. A certificate with `revoked` opens
+    nothing; so does one of which there is no row.
+    """
+
+    id: int = 0
+    uuid: str
+    host_uuid: str
+    serial: str
+    issued: Moment = Moment(0.0)
+    expires: Moment = Moment(0.0)
+    renewal_asked: Moment | None = None
+    revoked: Moment | None = None
