@@ -92,7 +92,7 @@ class Comparison:
         """One comparison; False if it could not be completed."""
         host = actor.host
         try:
-            view = self._desk.inventory.host_view(host)
+            view = self._desk.host_view(host)
             before = await self._live_permits(actor)
             list_vms = self._desk.hypervisor(host).list_vms
             seen = await self._desk.pool("agent").call(_QUESTION_SECONDS, list_vms, view, _QUESTION_SECONDS)
@@ -142,7 +142,7 @@ class Comparison:
             return False
         try:
             stop = self._desk.hypervisor(host).stop_vm
-            view = self._desk.inventory.host_view(host)
+            view = self._desk.host_view(host)
             await self._desk.pool("agent").call(10.0, stop, view, vm.uuid, permit.run_epoch, False, 10.0)
             await end_run(self._desk, host, actor.epoch, vm, permit, report)
         except HoldfastError as problem:

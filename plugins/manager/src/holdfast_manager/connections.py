@@ -11,6 +11,7 @@ from holdfast_manager.actor import HostActor
 from holdfast_manager.comparison import LOST, Comparison
 from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
+from holdfast_manager.standing_orders import StandingOrders
 
 log = logging.getLogger("holdfast.manager.connections")
 
@@ -18,8 +19,9 @@ log = logging.getLogger("holdfast.manager.connections")
 class Connections:
     """Works off what `Links` collected. Event loop only."""
 
-    def __init__(self, desk: Desk, hosts: Hosts, comparison: Comparison) -> None:
+    def __init__(self, desk: Desk, hosts: Hosts, comparison: Comparison, orders: StandingOrders) -> None:
         self._desk = desk
+        self._orders = orders
         self._hosts = hosts
         self._comparison = comparison
         hosts.on_fell_silent = self._fell_silent
@@ -73,6 +75,7 @@ class Connections:
         actor, link = self._hosts.actors.get(uuid), self._desk.links.links.get(uuid)
         if actor is None or link is None or link.boot_id != boot_id:
             return
+        self._orders.connected(uuid)
         size = dict(zip(("cpus", "speed", "ram"), link.size or (), strict=False))
         known = (actor.host.cpus, actor.host.speed, actor.host.ram)
         if actor.host.status != HostStatus.UP or known != link.size:

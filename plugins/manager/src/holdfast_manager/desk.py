@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.hooks.provider import HaProvider
 from holdfast.model import HAState, Host, Oobm
 from holdfast.model.states import HostStatus
+from holdfast.model.views import HostView
 from holdfast.runtime import CallPool, Runtime
 
 from holdfast_manager.fence_devices import FenceDevices, fence_seconds
@@ -140,6 +142,10 @@ class Desk:
         """The owner epoch under which this server acts on the host; 0 if it may not."""
         return self.membership.epochs.get(host.uuid, 0) if self.membership.holds() else 0
 
+    def host_view(self, host: Host) -> HostView:
+        """The host as drivers see it that act on it: under which epoch this server owns it, or 0."""
+        return replace(self.inventory.host_view(host), owner_epoch=self.epoch(host))
+
     # --- drivers -----------------------------------------------------------------------------------------------
 
     def provider(self, name: str) -> HaProvider | None:
@@ -219,7 +225,7 @@ class Desk:
         return fence_seconds(self.inventory.fence_devices.get(host.id, ()), timeout)
 
     def _agent_question(self, host: Host) -> Callable[[], Any] | None:
-        view = self.inventory.host_view(host)
+        view = self.host_view(host)
 
         def ask() -> Any:
             return self.hypervisor(host).list_vms(view, 1.0)

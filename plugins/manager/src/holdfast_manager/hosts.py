@@ -254,7 +254,7 @@ class Hosts:
         try:
             driver = self.desk.hypervisor(host)
             if driver.runs_on == "server":
-                driver.attach(self.desk.inventory.host_view(host), self.desk.links)
+                driver.attach(self.desk.host_view(host), self.desk.links)
         except Exception as problem:
             log.warning("host %s was not attached: %s", host.name, problem)
 

@@ -36,6 +36,7 @@ from holdfast_manager.placing import Placing
 from holdfast_manager.power_sync import PowerSync
 from holdfast_manager.restarts import Restarts
 from holdfast_manager.runs import Runs
+from holdfast_manager.standing_orders import StandingOrders
 from holdfast_manager.starting import Starting
 
 log = logging.getLogger("holdfast.manager")
@@ -57,6 +58,8 @@ class Manager:
     ) -> None:
         self.name = name
         self.store = store
+        self.address = ("127.0.0.1", 0)
+        """Where other servers reach this one's agents' port; port 0 if it has none."""
         memory = Memory(store, runtime)
         membership = Membership(name, coordinator, runtime)
         self.desk = Desk(name, runtime, memory, membership, plugins)
@@ -69,7 +72,8 @@ class Manager:
         self.starting.kick = self.restarts.kick
         self.hosts = Hosts(self.desk, self.restarts.kick, self.notices.host)
         self.comparison = Comparison(self.desk, self.hosts, self.runs, self.restarts.kick)
-        self.connections = Connections(self.desk, self.hosts, self.comparison)
+        self.orders = StandingOrders(self.desk)
+        self.connections = Connections(self.desk, self.hosts, self.comparison, self.orders)
         self.power = PowerSync(self.desk)
         self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
@@ -200,6 +204,7 @@ class Manager:
         values = {
             "runid": self._runid, "state": "Up", "session_epoch": self.desk.membership.session_epoch,
             "last_update": self.desk.journal.now(), "removed": None,
+            "service_ip": self.address[0], "service_port": self.address[1],
         }  # fmt: skip
         try:
             found = await self.desk.memory.select(ManagementServer, Query(equal={"msid": self.desk.msid}))
@@ -208,7 +213,7 @@ class Manager:
             else:
                 row = ManagementServer(
                     uuid=self.desk.runtime.uuid(), msid=self.desk.msid, name=self.name, version="0.1.0",
-                    service_ip="127.0.0.1", started=self.desk.journal.now(),
+                    service_ip=self.address[0], service_port=self.address[1], started=self.desk.journal.now(),
                     runid=self._runid, last_update=self.desk.journal.now(),
                 )  # fmt: skip
                 await self.desk.memory.commit([Insert(row)])
@@ -250,6 +255,7 @@ class Manager:
             await self.hosts.own(self.desk.membership.epochs)
         self.hosts.refresh()
         self.heartbeats.refresh()
+        self.orders.refresh()
         self.restarts.kick()
         await self._warn()
 

@@ -184,7 +184,7 @@ class Runs:
             raise Conflict(f"run {run_epoch} of VM {vm.name} is not started: its open runs are {runs}")
         grant = PermitGrant(vm.uuid, run_epoch, target.uuid, owner, Proof(ProofKind.NEVER_RAN, vm.uuid, 0.0))
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
-        view, spec = self._desk.inventory.host_view(target), await self.spec(vm)
+        view, spec = self._desk.host_view(target), await self.spec(vm)
         start = self._desk.while_owned(target, self._desk.hypervisor(target).start_vm)
         await self._desk.pool("agent").call(seconds, start, view, spec, grant, seconds)
 
@@ -192,14 +192,14 @@ class Runs:
         """End all runs up to `run_epoch` on the host for good; returning is proof. Idempotent."""
         self._epoch(host)
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
-        view, stop = self._desk.inventory.host_view(host), self._desk.hypervisor(host).stop_vm
+        view, stop = self._desk.host_view(host), self._desk.hypervisor(host).stop_vm
         stop = self._desk.while_owned(host, stop)
         await self._desk.pool("agent").call(seconds, stop, view, vm.uuid, run_epoch, graceful, seconds)
         return Proof(ProofKind.AGENT_REPORT, vm.uuid, self._desk.clock.monotonic(), (), run_epoch)
 
     async def is_running(self, vm: Vm, host: Host, run_epoch: int, paused_too: bool = True) -> bool:
         """Whether the host says that this very run is there."""
-        view, driver = self._desk.inventory.host_view(host), self._desk.hypervisor(host)
+        view, driver = self._desk.host_view(host), self._desk.hypervisor(host)
         seen = await self._desk.pool("agent").call(5.0, driver.list_vms, view, 5.0)
         alive = (GuestState.RUNNING, GuestState.PAUSED) if paused_too else (GuestState.RUNNING,)
         return any(r.vm_uuid == vm.uuid and r.run_epoch == run_epoch and r.state in alive for r in seen)

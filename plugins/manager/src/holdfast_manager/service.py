@@ -6,6 +6,7 @@ from typing import Any
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.service import ServiceContext
 
+from holdfast_manager.agent_drivers import AgentDrivers
 from holdfast_manager.manager import Manager
 from holdfast_manager.real_runtime import RealRuntime, collect_rarely
 
@@ -23,9 +24,9 @@ class ManagerService:
     async def start(self, context: ServiceContext) -> None:
         """Begin to watch."""
         collect_rarely()
-        self._manager = Manager(
-            context.name, self._runtime, context.store, context.coordinator, context.plugins, context.bell
-        )
+        plugins = AgentDrivers(context.plugins, context.live)
+        self._manager = Manager(context.name, self._runtime, context.store, context.coordinator, plugins, context.bell)
+        self._manager.address = context.live.get("agents.address", self._manager.address)
         await self._manager.start()
         context.live["manager.explain_host"] = self._manager.explain_host
 

@@ -85,7 +85,7 @@ async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | N
         next_permit.owner_epoch,
         Proof(ProofKind.AGENT_REPORT, vm.uuid, 0.0),
     )
-    views = job.desk.inventory.host_view(source), job.desk.inventory.host_view(target)
+    views = job.desk.host_view(source), job.desk.host_view(target)
     try:
         spec = await job.manager.runs.spec(vm)
         await job.desk.pool("agent").call(seconds, job.desk.hypervisor(source).migrate_vm, *views, spec, grant, seconds)
@@ -165,7 +165,7 @@ async def _arrived(
                 await runs.stop(vm, source, old.run_epoch)
                 await _moved(job, vm, old, new, source, target)
                 return True
-            driver, view = job.desk.hypervisor(target), job.desk.inventory.host_view(target)
+            driver, view = job.desk.hypervisor(target), job.desk.host_view(target)
             await job.desk.pool("agent").call(30.0, driver.stop_vm, view, vm.uuid, new.run_epoch, False, 30.0)
     except HoldfastError as trouble:
         log.warning("VM %s: whether it reached host %s is not known yet: %s", vm.name, target.name, trouble)

@@ -237,7 +237,7 @@ async def _reboot(job: Job) -> dict[str, Any] | None:
     if host is None or not job.desk.membership.owns(host.uuid):
         raise JobFailed(530, f"VM {vm.name}: its host is not watched by this server now; try again")
     seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
-    view, driver = job.desk.inventory.host_view(host), job.desk.hypervisor(host)
+    view, driver = job.desk.host_view(host), job.desk.hypervisor(host)
     reboot = job.desk.while_owned(host, driver.reboot_vm)
     await _note_reboot(job, host, permit)
     try:

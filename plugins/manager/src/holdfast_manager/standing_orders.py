@@ -1,0 +1,98 @@
+"""Sees to it that the agent of each owned host has its standing orders: pools to beat on, and the settings.
+
+They are told at each connection and at each change, and again until the agent has confirmed them.
+"""
+
+import logging
+from math import inf
+
+from holdfast.errors import HoldfastError
+from holdfast.hooks.hypervisor import Hypervisor
+from holdfast.model import Host
+from holdfast.model.views import HostOrders
+from holdfast.settings import CATALOGUE, Settings
+
+from holdfast_manager.desk import Desk
+from holdfast_manager.inventory import HA_SWITCH
+
+log = logging.getLogger("holdfast.manager.orders")
+
+_SECONDS = 5.0
+_AGAIN_SECONDS = 5.0
+_PREFIXES = ("ha.storage.", "ha.watchdog.", "ha.self.fence.", "kvm.ha.")
+_NAMES = tuple(name for name in CATALOGUE if name.startswith(_PREFIXES))
+
+
+class StandingOrders:
+    """What was confirmed by whom. Event loop only."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._confirmed: dict[str, HostOrders] = {}
+        self._next_try: dict[str, float] = {}
+
+    def connected(self, host_uuid: str) -> None:
+        """An agent connected: whatever it was told before, tell it again."""
+        self._confirmed.pop(host_uuid, None)
+        self._next_try.pop(host_uuid, None)
+        host = self._desk.inventory.hosts_by_uuid.get(host_uuid)
+        if host is not None:
+            self._see_to(host, self._orders(host, {}))
+
+    def refresh(self) -> None:
+        """A new inventory, or time has passed: tell those whose orders changed or were not confirmed yet."""
+        shared: dict[tuple[int, bool], HostOrders] = {}
+        for host in self._desk.inventory.hosts.values():
+            if host.uuid in self._desk.links.links:
+                self._see_to(host, self._orders(host, shared))
+
+    def _orders(self, host: Host, shared: dict[tuple[int, bool], HostOrders]) -> HostOrders:
+        inventory = self._desk.inventory
+        row = inventory.ha.get(host.id)
+        on = row is not None and row.enabled and not inventory.switch_off(host, HA_SWITCH)
+        found = shared.get((host.cluster_id, on))
+        if found is None:
+            values = _values(inventory.settings, host.data_center_id, host.cluster_id)
+            found = shared[host.cluster_id, on] = HostOrders(inventory.ha_pools(host), on, values)
+        return found
+
+    def _see_to(self, host: Host, orders: HostOrders) -> None:
+        desk, now = self._desk, self._desk.clock.monotonic()
+        if self._confirmed.get(host.uuid) == orders or self._next_try.get(host.uuid, 0.0) > now:
+            return
+        if not desk.epoch(host) or not desk.links.heard_within(host.uuid, desk.silent_after()):
+            return
+        try:
+            driver = desk.hypervisor(host)
+        except HoldfastError:
+            return  # said where the host was attached
+        if not _takes_orders(driver):
+            self._confirmed[host.uuid] = orders
+            return
+        self._next_try[host.uuid] = inf
+        desk.spawn(self._tell(host, driver, orders))
+
+    async def _tell(self, host: Host, driver: Hypervisor, orders: HostOrders) -> None:
+        desk, again = self._desk, 0.0
+        try:
+            tell = desk.while_owned(host, driver.give_orders)
+            await desk.pool("orders").call(_SECONDS, tell, desk.host_view(host), orders, _SECONDS)
+            self._confirmed[host.uuid] = orders
+        except HoldfastError as problem:
+            again = _AGAIN_SECONDS
+            log.warning("host %s did not take its standing orders yet: %s", host.name, problem)
+        finally:
+            self._next_try[host.uuid] = desk.clock.monotonic() + again
+
+
+def _takes_orders(driver: Hypervisor) -> bool:
+    """Whether the driver has anybody to give them to."""
+    return "give_orders" in vars(driver) or type(driver).give_orders is not Hypervisor.give_orders
+
+
+def _values(settings: Settings, zone: int, cluster: int) -> dict[str, str]:
+    found = {}
+    for name in _NAMES:
+        value = settings.value(name, zone=zone, cluster=cluster)
+        found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return found
