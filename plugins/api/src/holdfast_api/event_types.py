@@ -2,6 +2,8 @@
 
 EVENT_TYPES: frozenset[str] = frozenset(
     {
+        "CA.CERTIFICATE.PROVISION",
+        "CA.CERTIFICATE.REVOKE",
         "CLUSTER.CREATE",
         "CLUSTER.DELETE",
         "CLUSTER.EDIT",
@@ -15,8 +17,11 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "HA.RESOURCE.ENABLE",
         "HA.STATE.TRANSITION",
         "HOST.ADD",
+        "HOST.CERTIFICATE.ISSUE",
+        "HOST.CERTIFICATE.RENEW",
         "HOST.DELETE",
         "HOST.EDIT",
+        "HOST.JOIN.TOKEN",
         "HOST.OOBM.ACTION",
         "HOST.OOBM.CHANGEPASSWORD",
         "HOST.OOBM.CONFIGURE",

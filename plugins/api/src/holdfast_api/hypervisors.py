@@ -5,6 +5,8 @@ from holdfast.errors import InvalidRequest
 from holdfast_api.call import Call
 
 SIMULATOR = "Simulator"
+ON_AGENTS = ("kvm",)
+"""Hypervisors whose driver lives on the hosts: a management server need not have it installed."""
 _NAMES = {"kvm": "KVM", "simulator": SIMULATOR}
 
 
@@ -16,7 +18,7 @@ def shown_name(driver: str) -> str:
 def check_hypervisor(call: Call, parameter: str = "hypervisor") -> str:
     """The hypervisor that a parameter names, as CloudStack spells it; `InvalidRequest` if no driver is installed."""
     text = call.text(parameter)
-    installed = {name.lower(): shown_name(name) for name in call.context.plugins.names("hypervisor")}
+    installed = {name.lower(): shown_name(name) for name in (*call.context.plugins.names("hypervisor"), *ON_AGENTS)}
     found = installed.get(text.lower())
     if found is None:
         names = ", ".join(sorted(installed.values())) or "(none)"

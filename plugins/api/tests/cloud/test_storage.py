@@ -94,7 +94,7 @@ def test_bad_pools_are_refused(cloud):
         ({"scope": "WORLD"}, "allowed is one of ZONE, CLUSTER, HOST"),
         ({"clusterid": cluster["id"]}, "cluster c1 does not lie in zone z1"),
         ({"podid": cluster["podid"]}, "pod p1 is not where the zone"),
-        ({"heartbeat": "smoke"}, "allowed is one of nfs, simulator, none"),
+        ({"heartbeat": "smoke"}, "allowed is one of iscsi, nfs, simulator, none"),
     ):
         code, text = cloud.refused("createStoragePool", **(good | change))
         assert code == 431

@@ -24,7 +24,7 @@ KINDS: dict[Any, Kind] = {
 
 LONG_TEXTS = frozenset(
     (
-        *("content", "depends_on", "description", "display_text", "path", "problem"),
+        *("certificate", "content", "depends_on", "description", "display_text", "path", "problem"),
         *("reason", "subject", "tags", "url", "value"),
     )
 )

@@ -77,6 +77,7 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.commands.host_adding",
     "holdfast_api.commands.hosts",
     "holdfast_api.commands.host_service",
+    "holdfast_api.commands.certificates",
     "holdfast_api.commands.out_of_band",
     "holdfast_api.commands.host_ha",
     "holdfast_api.commands.simulator_ha",

@@ -25,6 +25,7 @@ _TYPES = {
 }
 _BEATS = {"nfs": "nfs", "iscsi": "iscsi", "sim": "simulator"}
 _NO_HEARTBEAT = "none"
+_ON_AGENTS = ("nfs", "iscsi")
 
 
 @command(
@@ -196,7 +197,8 @@ def _ordered_heartbeat(call: Call) -> str | None:
     if not call.has("heartbeat"):
         return None
     name = call.text("heartbeat").lower()
-    installed = call.context.plugins.names("heartbeat")
+    # Those that live on the hosts need not be installed here.
+    installed = sorted({*call.context.plugins.names("heartbeat"), *_ON_AGENTS})
     if name != _NO_HEARTBEAT and name not in installed:
         allowed = ", ".join((*installed, _NO_HEARTBEAT))
         raise InvalidRequest(f"parameter heartbeat: there is no driver {name[:60]!r}; allowed is one of {allowed}")

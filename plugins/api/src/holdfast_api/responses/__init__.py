@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.responses.zones",
     "holdfast_api.responses.storage",
     "holdfast_api.responses.hosts",
+    "holdfast_api.responses.certificates",
     "holdfast_api.responses.out_of_band",
     "holdfast_api.responses.host_ha",
     "holdfast_api.responses.catalogue",
