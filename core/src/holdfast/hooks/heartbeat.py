@@ -1,6 +1,6 @@
 """Storage heartbeat: signs of life that travel through the storage itself."""
 
-from holdfast.hooks.markers import hookspec
+from holdfast.hooks.markers import hookspec, optional
 from holdfast.model.views import HeartbeatReading, PoolView
 
 
@@ -35,3 +35,15 @@ class HeartbeatDriver:
     def remove(self, pool: PoolView, subject: str, deadline: float) -> None:
         """Remove what `prepare` and `write` left for `subject`. Idempotent."""
         raise NotImplementedError
+
+    @optional
+    def watch(self, pool: PoolView, reader: str, deadline: float) -> None:
+        """Optional. Let `reader` look once at every beat on the pool, so that a later `read` knows how long each stood.
+
+        The agent calls it after each of its own beats: a reader that has never seen a beat move cannot say that it
+        stopped. Drivers that watch by themselves need none.
+        """
+
+    @optional
+    def leave(self, pool_uuid: str) -> None:
+        """Optional. The pool is not asked about any more: let go of connections and processes. Never blocks."""

@@ -164,7 +164,8 @@ class HeartbeatReading:
     """What a reader saw of a host's storage heartbeat.
 
     `unchanged_for` is seconds by the reader's own clock since it last saw the sequence move (or since it first looked,
-    when it never saw it move). No two machines' clocks are compared.
+    when it never saw it move). Only time in which the reader could look counts: an outage that keeps it from looking
+    may keep the subject from writing. No two machines' clocks are compared.
     """
 
     sequence: int

@@ -1,0 +1,1 @@
+"""What storage heartbeats share, whatever carries them: the record, what readers make of it, a driver to build on."""
