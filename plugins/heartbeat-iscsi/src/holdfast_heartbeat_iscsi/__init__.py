@@ -1,0 +1,1 @@
+"""Storage heartbeats on iSCSI LUNs and other shared block devices."""

@@ -1,0 +1,1 @@
+"""Storage heartbeats on NFS shares."""
