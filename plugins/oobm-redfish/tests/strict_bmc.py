@@ -17,6 +17,7 @@ from holdfast.model.views import BmcView
 USER, PASSWORD = "admin", 'correct "horse" battery'
 ROOT, SYSTEMS, SESSIONS = "/redfish/v1/", "/redfish/v1/Systems", "/redfish/v1/SessionService/Sessions"
 ACCOUNTS = "/redfish/v1/AccountService/Accounts"
+ROLE = "/redfish/v1/AccountService/Roles/own"
 RESETS = ["On", "ForceOff", "GracefulShutdown", "ForceRestart", "PushPowerButton", "PowerCycle"]
 Quirk = Callable[["Request"], None]
 
@@ -124,6 +125,8 @@ class StrictBmc:
         self.layout = "Members"
         self.has_sessions = True
         self.wants_tag = False
+        self.account: dict[str, Any] = {}
+        self.privileges: list[str] | None = None
         self.quirks: dict[tuple[str, str], Quirk] = {}
         self.seen: list[Seen] = []
         self.tokens: dict[str, str] = {}
@@ -248,11 +251,14 @@ class StrictBmc:
             return request.reply(200, {"Accounts": {"@odata.id": ACCOUNTS}})
         if path == ACCOUNTS:
             return request.reply(200, {"Members": [{"@odata.id": f"{ACCOUNTS}/{n}"} for n in range(3)]})
+        if path == ROLE and self.privileges is not None:
+            return request.reply(200, {"AssignedPrivileges": self.privileges})
         users = {f"{ACCOUNTS}/0": "", f"{ACCOUNTS}/1": "viewer", f"{ACCOUNTS}/2": USER}
         if path not in users:
             return request.complain(404, "there is no such account")
         if request.seen.method == "GET":
-            return request.reply(200, {"UserName": users[path], "Password": None}, ETag='"v1"')
+            shown = {"UserName": users[path], "Password": None, **(self.account if users[path] == USER else {})}
+            return request.reply(200, shown, ETag='"v1"')
         if self.wants_tag and request.seen.headers.get("if-match") != '"v1"':
             return request.complain(412, "read it first")
         self.passwords[users[path]] = request.seen.body["Password"]

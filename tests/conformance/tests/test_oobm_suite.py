@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from holdfast.errors import AuthenticationFailed, Refused, Unreachable, Unsupported
 from holdfast.hooks.markers import hookimpl
+from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
@@ -95,6 +96,11 @@ class MemoryOobm:
         if not self._chassis.ignoring:
             self._chassis.power[bmc.address] = PowerState.OFF if action is PowerAction.OFF else PowerState.ON
         return "ok"
+
+    @hookimpl
+    def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
+        state = self.power_state(bmc, deadline)
+        return Readiness() if state in (PowerState.ON, PowerState.OFF) else Readiness(problems=("no plain state",))
 
     @hookimpl
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
@@ -284,6 +290,45 @@ class KeepsTheOldPassword(MemoryOobm):
         """Does nothing, and says that it did."""
 
 
+class ExaminesBySwitching(MemoryOobm):
+    @hookimpl
+    def readiness(self, bmc, deadline):
+        self.power_action(bmc, PowerAction.OFF, deadline)
+        return super().readiness(bmc, deadline)
+
+
+class FindsFaultWithTheHealthy(MemoryOobm):
+    @hookimpl
+    def readiness(self, bmc, deadline):
+        self._chassis.log_in(bmc)
+        return Readiness(problems=("it does not tell its privileges",))
+
+
+class SilenceIsReady(MemoryOobm):
+    @hookimpl
+    def readiness(self, bmc, deadline):
+        try:
+            return super().readiness(bmc, deadline)
+        except Unreachable:
+            return Readiness()
+
+
+class ReadinessIsFromTheKeptLogin(MemoryOobm):
+    _known = False
+
+    @hookimpl
+    def readiness(self, bmc, deadline):
+        if self._chassis.silent or not self._known:
+            super().readiness(bmc, deadline)
+        return Readiness()
+
+    @hookimpl
+    def power_state(self, bmc, deadline):
+        state = super().power_state(bmc, deadline)
+        self._known = True
+        return state
+
+
 class LacksAMethod:
     def __init__(self, chassis: Chassis) -> None:
         self.power_action = None
@@ -308,6 +353,8 @@ CAUGHT_BY = {
     "test_deadlines_are_kept": [HangsOnSilence],
     "test_bad_credentials_are_told_apart": [BadPasswordIsRefusal],
     "test_a_refusal_is_told_apart": [RefusalIsUnreachable],
+    "test_a_healthy_bmc_is_ready": [ExaminesBySwitching, FindsFaultWithTheHealthy],
+    "test_readiness_sees_what_a_fence_would_meet": [SilenceIsReady, ReadinessIsFromTheKeptLogin],
     "test_one_driver_serves_many_threads": [KeepsTheBmcOfTheCallInItself],
     "test_secrets_are_never_shown": [LogsThePassword, PutsThePasswordIntoErrors],
     "test_a_new_password_replaces_the_old": [KeepsTheOldPassword],

@@ -3,6 +3,7 @@
 Prints the ports on one line. Speaks RMCP+ with cipher suites 3 and 17, and takes one word of advice per line of input:
 
     status HEX        answer Get Chassis Status with these bytes (empty: the truth again)
+    session HEX       answer Get Session Info with these bytes (empty: with an error code)
     code NETFN COMMAND CODE [TIMES]   answer so many times (for ever) with this completion code
     login STATUS      answer open session requests with this status
     grant LEVEL       grant this privilege level at most
@@ -67,6 +68,7 @@ class Farm:
     def __init__(self, count: int, password: bytes) -> None:
         self.password = password
         self.status = b""
+        self.session_info = b""
         self.codes: dict[tuple[int, int], list[int]] = {}
         self.login_status = 0
         self.most_privilege = 4
@@ -110,6 +112,8 @@ class Farm:
         match words:
             case ["status", *digits]:
                 self.status = bytes.fromhex("".join(digits))
+            case ["session", *digits]:
+                self.session_info = bytes.fromhex("".join(digits))
             case ["code", netfn, command, code, *times]:
                 key = int(netfn, 16), int(command, 16)
                 self.codes[key] = [int(code, 16), int(times[0]) if times else -1]
@@ -245,6 +249,8 @@ class Farm:
                 return 0, b""
             case 0x06, 0x3B:
                 return 0, bytes([min(data[0], self.most_privilege)])
+            case 0x06, 0x3D if self.session_info:
+                return 0, self.session_info
             case 0x06, 0x37:
                 return 0, GUID
             case 0x06, 0x01:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.errors import DeadlineExceeded, HoldfastError
 from holdfast.hooks.markers import hookspec, optional
+from holdfast.model.readiness import Readiness
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
 
@@ -51,6 +52,20 @@ class OobmDriver:
             except HoldfastError as error:
                 found[bmc.key] = error
         return found
+
+    @optional
+    def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
+        """Optional. Whether an OFF would be let through now: looked at from time to time, so that nobody finds out at
+        3 a.m. Harmless: it switches nothing and changes nothing on the BMC.
+
+        A fresh login rather than a kept one, if that is affordable; then what the BMC tells: the user's privilege to
+        switch power, passwords and certificates that run out, faults. What the BMC does not tell is no problem. Raises
+        as `power_state` does where it cannot look at all. Without it, a plain power state is ready.
+        """
+        state = self.power_state(bmc, deadline)
+        if state in (PowerState.ON, PowerState.OFF):
+            return Readiness()
+        return Readiness(problems=(f"BMC {bmc.address} tells no plain power state: a fence could not be proven",))
 
     @optional
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:

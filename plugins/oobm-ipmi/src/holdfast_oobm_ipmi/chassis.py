@@ -9,10 +9,10 @@ from holdfast_oobm_ipmi import refusals
 from holdfast_oobm_ipmi.connection import Connection
 from holdfast_oobm_ipmi.exchange import Command
 
-_STATUS: Final = Command(0x00, 0x01, "asking for the chassis status")
+STATUS: Final = Command(0x00, 0x01, "asking for the chassis status")
 _SHORTEST_STATUS: Final = 3
-_IS_ON: Final = 0x01
-_CONTROL_FAULT: Final = 0x10
+IS_ON: Final = 0x01
+CONTROL_FAULT: Final = 0x10
 """The chassis did not reach the state that it was told to reach: what it reads then is not plain."""
 
 _RESERVED: Final = 0x80
@@ -29,7 +29,7 @@ _REPEATABLE: Final = {PowerAction.ON: PowerState.ON, PowerAction.OFF: PowerState
 
 async def power_state(bmc: Connection) -> PowerState:
     """What the chassis reads now."""
-    return read_status(await bmc.do(_STATUS))
+    return read_status(await bmc.do(STATUS))
 
 
 def read_status(data: bytes) -> PowerState:
@@ -37,9 +37,9 @@ def read_status(data: bytes) -> PowerState:
     if len(data) < _SHORTEST_STATUS:
         return PowerState.UNKNOWN
     current = data[0]
-    if current & _IS_ON:
+    if current & IS_ON:
         return PowerState.ON
-    return PowerState.UNKNOWN if current & (_CONTROL_FAULT | _RESERVED) else PowerState.OFF
+    return PowerState.UNKNOWN if current & (CONTROL_FAULT | _RESERVED) else PowerState.OFF
 
 
 async def power_action(bmc: Connection, action: PowerAction) -> str:
@@ -52,7 +52,7 @@ async def power_action(bmc: Connection, action: PowerAction) -> str:
     command = Command(0x00, 0x02, f"asking for {action}", bytes([_CONTROL[action]]), repeatable=wanted is not None)
     if wanted is None:
         # It goes out only once, so make sure first that the session is still there to hear it. Any answer will do.
-        await bmc.ask(_STATUS)
+        await bmc.ask(STATUS)
     reply = await bmc.ask(command)
     if reply.code == refusals.NOT_NOW and wanted is not None and await power_state(bmc) is wanted:
         return f"chassis control {action}: already so"

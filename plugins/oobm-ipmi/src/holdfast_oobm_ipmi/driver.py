@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from holdfast.errors import AuthenticationFailed, DriverError, HoldfastError, Refused, Unsupported
 from holdfast.hooks.markers import hookimpl
+from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
 from holdfast.options import Option
 
-from holdfast_oobm_ipmi import accounts, chassis
+from holdfast_oobm_ipmi import accounts, chassis, examination
 from holdfast_oobm_ipmi.connection import Connection
 from holdfast_oobm_ipmi.pool import Limits
 from holdfast_oobm_ipmi.rmcp_session import check_pyghmi
@@ -107,6 +108,12 @@ class IpmiOobm:
         patience = self._settings["batch_patience_seconds"]
         states = self._worker.perform_all(targets, chassis.power_state, deadline, patience) if targets else []
         return found | dict(zip(keys, states, strict=True))
+
+    @hookimpl
+    def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
+        """By a fresh login at the privilege level of the settings, and what session and chassis say of themselves."""
+        target = self._target(bmc)
+        return self._worker.perform(target, examination.examine, deadline)
 
     @hookimpl
     def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:

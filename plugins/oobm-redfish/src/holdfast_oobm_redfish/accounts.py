@@ -16,7 +16,7 @@ PRECONDITION_FAILED = "answered 412"
 def change_password(bmc: Bmc, new_password: str, deadline: Deadline) -> None:
     """Have the BMC take `new_password` for the user that `bmc` logs in as. Nothing is concluded from success alone."""
     where, user = bmc.target.where, bmc.target.username
-    account = _account(bmc, user, deadline)
+    account = account_of(bmc, user, deadline)[0]
     for last in (False, True):
         tag = bmc.get_with_tag(account, deadline)[1]
         try:
@@ -56,14 +56,15 @@ def confirm_password(bmc: Bmc, accepted: DriverError | None, deadline: Deadline)
             raise accepted from None
 
 
-def _account(bmc: Bmc, user: str, deadline: Deadline) -> str:
+def account_of(bmc: Bmc, user: str, deadline: Deadline) -> tuple[str, dict[str, Any]]:
+    """Path and content of the account of `user`. `Unsupported` without such a service, `Refused` if it is not shown."""
     where = bmc.target.where
     service = bmc.get(_service(bmc, deadline), deadline)
     if not service.get("Accounts"):
         raise Unsupported(f"{where}: its AccountService has no accounts; change the password on the BMC by hand")
     for path, account in _accounts(bmc, path_in(service["Accounts"], where), deadline):
         if account.get("UserName") == user:
-            return path
+            return path, account
     raise Refused(f"{where}: it shows no account of the user {user!r}; change the password on the BMC by hand")
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from holdfast.errors import ConfigurationError, DriverError, HoldfastError, Refused, Unreachable
 from holdfast.hooks.markers import hookimpl
+from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
@@ -19,6 +20,7 @@ from holdfast.options import Option
 from holdfast_oobm_redfish import accounts, power, systems
 from holdfast_oobm_redfish.bmc import Bmc
 from holdfast_oobm_redfish.deadline import Deadline
+from holdfast_oobm_redfish.examination import examine
 from holdfast_oobm_redfish.sockets import TimedTlsSocket
 from holdfast_oobm_redfish.sweep import Sweep
 from holdfast_oobm_redfish.target import AUTHENTICATIONS, PER_BMC, SCHEMES, Target, read_target
@@ -62,6 +64,9 @@ class RedfishOobm:
         "retries": Option(int, 2, "how often a question, or OFF, is sent again within its deadline", low=0, high=10),
         "sessions": Option(int, 4096, "how many BMCs to stay logged in to", low=1, high=100_000),
         "threads": Option(int, 32, "how many BMCs to read at once in a sweep over many", low=1, high=512),
+        "certificate_warning_days": Option(
+            float, 30.0, "how long before a certificate or password runs out that is told", low=0, high=3650
+        ),
         "bmcs": Option(dict, {}, "options of single BMCs by address", check=_check_bmcs),
     }
 
@@ -84,6 +89,16 @@ class RedfishOobm:
     def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> dict[str, PowerState | HoldfastError]:
         """Read many at once in a bounded pool. BMCs that were dark last time are first seen to take a connection."""
         return self._sweep.ask(bmcs, deadline)
+
+    @hookimpl
+    def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
+        """By a connection and a login of its own, logged out again; see `examination`."""
+        limit, target = Deadline(deadline), read_target(bmc, self._settings)
+        fresh = Bmc(target, self._contexts, self._settings["retries"])
+        try:
+            return examine(fresh, target, self._contexts, self._settings["certificate_warning_days"], limit)
+        finally:
+            _part(fresh)
 
     @hookimpl
     def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:

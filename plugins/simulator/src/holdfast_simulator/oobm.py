@@ -7,6 +7,7 @@ from holdfast.errors import Unreachable, Unsupported
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.oobm import OobmDriver
 from holdfast.model import PowerAction, PowerState, Secret
+from holdfast.model.readiness import Readiness
 from holdfast.model.views import BmcView
 
 from holdfast_simulator.seat import Seat
@@ -37,6 +38,14 @@ class SimulatorOobm(Seat, OobmDriver):
         server = self.gateway.server
         self.announce(device.host, action.value)
         return str(self.gateway.ask_bmc(device.host, deadline, device.order, server, action, bmc.password))
+
+    @hookimpl
+    def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
+        """A BMC that refuses actions says so when its user's privilege is looked at; one that lies does not."""
+        device = self._device(bmc)
+        answer = self.gateway.ask_bmc(device.host, deadline, device.examine, bmc.password)
+        assert isinstance(answer, Readiness)
+        return answer
 
     @hookimpl
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:

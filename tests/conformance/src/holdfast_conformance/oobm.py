@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 from holdfast.errors import AuthenticationFailed, DriverError, Refused, Unreachable, Unsupported
 from holdfast.hooks.oobm import OobmDriver
+from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
@@ -144,6 +145,34 @@ class OobmConformance(Conformance):
         assert not isinstance(error, AuthenticationFailed), "a refusal is no question of credentials"
         assert self._read(driver, bench.bmc) is PowerState.ON
 
+    def test_a_healthy_bmc_is_ready(self, driver: OobmDriver, bench: OobmBench) -> None:
+        """`readiness` finds no problem, on or off, and leaves the power as it is."""
+        examine = self._examination(driver)
+        for state in (PowerState.ON, PowerState.OFF):
+            bench.force_power(state)
+            found = examine(bench.bmc, self._deadline)
+            assert isinstance(found, Readiness)
+            assert found.problems == ()
+            assert self._read(driver, bench.bmc) is state, "readiness switched the power"
+
+    def test_readiness_sees_what_a_fence_would_meet(self, driver: OobmDriver, bench: OobmBench) -> None:
+        """Silence raises `Unreachable` in time, a wrong password `AuthenticationFailed`, though a login is kept."""
+        examine = self._examination(driver)
+        self._read(driver, bench.bmc)
+        if self.capabilities.authenticates:
+            wrong = bench.wrong_password()
+            raised_by(self._deadline, lambda: examine(wrong, self._deadline), AuthenticationFailed)
+        bench.make_unreachable()
+        raised_by(SHORT_DEADLINE, lambda: examine(bench.bmc, SHORT_DEADLINE), Unreachable)
+        bench.make_reachable()
+        assert examine(bench.bmc, self._deadline).problems == ()
+
+    def _examination(self, driver: OobmDriver) -> Callable[[BmcView, float], Readiness]:
+        found: Callable[[BmcView, float], Readiness] | None = getattr(driver, "readiness", None)
+        if found is None:
+            pytest.skip("the driver leaves readiness out")
+        return found
+
     def test_one_driver_serves_many_threads(self, driver: OobmDriver, bench: OobmBench) -> None:
         """Calls from several threads, for one BMC and for two, do not disturb each other."""
         bench.force_power(PowerState.ON)
@@ -218,6 +247,11 @@ class OobmConformance(Conformance):
             watch.note("words of the BMC", outcome.value)
             watch.note_error(outcome.error)
         watch.note_error(attempt(deadline, lambda: driver.power_state(view, deadline)).error)
+        examine = getattr(driver, "readiness", None)
+        if examine is not None:
+            outcome = attempt(deadline, lambda: examine(view, deadline))
+            watch.note("readiness", repr(outcome.value))
+            watch.note_error(outcome.error)
 
 
 def _with_password(bmc: BmcView, password: str) -> BmcView:

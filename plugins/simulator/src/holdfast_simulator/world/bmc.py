@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import AuthenticationFailed, Refused, Unreachable
 from holdfast.model import PowerAction, PowerState, Secret
+from holdfast.model.readiness import Readiness
 
 from holdfast_simulator.world.happenings import What
 
@@ -78,6 +79,25 @@ class Bmc:
             self._answer_flapping(reply)
         elif self.mode is not BmcMode.DEAD:
             reply(self._trouble(password) or self._chassis())
+
+    def examine(self, reply: Reply, password: Secret) -> None:
+        """Answer whether an OFF would be let through, as far as the BMC knows."""
+        if self.mode is not BmcMode.DEAD:
+            self._after(self.host.world.physics.bmc_status, self._answer_examination, reply, password)
+
+    def _answer_examination(self, reply: Reply, password: Secret) -> None:
+        def told(state: object) -> None:
+            name = f"BMC of {self.host.name}"
+            if isinstance(state, Exception):
+                reply(state)
+            elif state not in (PowerState.ON, PowerState.OFF):
+                reply(Readiness(problems=(f"{name} tells no plain power state",)))
+            elif self.mode is BmcMode.REFUSING:
+                reply(Readiness(problems=(f"{name}: its user may not switch power; raise the privilege",)))
+            else:
+                reply(Readiness())
+
+        self._answer_status(told, password)
 
     def _chassis(self) -> PowerState:
         if self.odd_answers > 0:
