@@ -9,12 +9,17 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 
-from holdfast_lab import addresses, capsule, network, packages
+from holdfast_lab import addresses, breaking, capsule, network, packages, scenario
 from holdfast_lab.assembly import assemble
 from holdfast_lab.commands import environment
+from holdfast_lab.faults import FAULTS
+from holdfast_lab.guest.image import guest_image
+from holdfast_lab.installation import install
 from holdfast_lab.layout import Lab, default_folder
 from holdfast_lab.options import BMCS, DATABASES, STORAGES, Options
 from holdfast_lab.problems import LabError
+from holdfast_lab.site import Site
+from holdfast_lab.token_watch import TokenWatch
 
 _INSIDE = "HOLDFAST_LAB_INSIDE"
 
@@ -41,11 +46,23 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--oobm", choices=BMCS, default=BMCS[0])
     up.add_argument("--db", choices=DATABASES, default=DATABASES[0])
     up.add_argument("--raw", action="store_true", help="the parts alone, without Holdfast")
+    up.add_argument("--image", type=Path, help=argparse.SUPPRESS)  # what `up` hands on to itself inside
     up.set_defaults(work=_up)
     down = words.add_parser("down", help="end everything in the lab; only its logs stay")
     down.set_defaults(work=_down)
     status = words.add_parser("status", help="what runs in the lab")
     status.set_defaults(work=_status)
+    play = words.add_parser("scenario", help="the eight steps of the guide, with real guests")
+    play.set_defaults(work=_scenario)
+    kinds = "\n".join(f"  {fault.name:24}{fault.summary}" for fault in FAULTS.values())
+    fault = words.add_parser(
+        "fault", help="break something, and see what becomes of the VMs", epilog=f"kinds:\n{kinds}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    fault.add_argument("kind", choices=tuple(FAULTS), metavar="KIND")
+    fault.add_argument("--repeat", type=int, default=1, metavar="N", help="so often, with the median of each stage")
+    fault.add_argument("--json", type=Path, metavar="FILE", help="write the stages of every repetition there")
+    fault.set_defaults(work=_fault)
     power = words.add_parser("power", help="switch a host's chassis by hand")
     power.add_argument("host")
     power.add_argument("action", choices=("on", "off"))
@@ -62,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
 def _up(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     options = Options(asked.hosts, asked.storage, asked.oobm, asked.db)
     if os.environ.get(_INSIDE):
-        assemble(Lab(folder, options), lambda text: print(f"lab: {text}", flush=True))
+        lab = Lab(folder, options)
+        assemble(lab, _say)
+        if not asked.raw:
+            install(lab, asked.image, _say)
         return 0
     if os.geteuid() != 0:
         raise LabError("the lab makes namespaces and bridges: run it as root")
@@ -73,7 +93,7 @@ def _up(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     (folder / "logs").mkdir(parents=True)
     options.save(folder)
     capsule.make(folder)
-    status = _inside(folder, given)
+    status = _inside(folder, given + ([] if asked.raw else ["--image", str(guest_image(_images()))]))
     if status != 0:
         capsule.destroy(folder)
         print(f"lab: the lab was not made, and nothing of it runs; its logs are in {folder}/logs", file=sys.stderr)
@@ -120,6 +140,30 @@ def _enter(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     elif place not in addresses.PLACES:
         raise LabError(f"{place}: there is {', '.join((*options.names, *addresses.PLACES))}")
     return subprocess.run(line, env=environment(), check=False).returncode
+
+
+def _scenario(_asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options.load(folder)
+    if not os.environ.get(_INSIDE):
+        return _inside(folder, given)
+    lab = Lab(folder, options)
+    with TokenWatch(lab.storage.disks) as watch:
+        return 0 if scenario.play(Site.of(lab, watch, _say)) else 1
+
+
+def _fault(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
+    options = Options.load(folder)
+    if not os.environ.get(_INSIDE):
+        return _inside(folder, given)
+    return breaking.play(Lab(folder, options), FAULTS[asked.kind], asked.repeat, asked.json, _say)
+
+
+def _say(text: str) -> None:
+    print(f"lab: {text}", flush=True)
+
+
+def _images() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast-lab"
 
 
 def _inside(folder: Path, given: list[str]) -> int:

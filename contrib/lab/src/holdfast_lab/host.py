@@ -36,6 +36,13 @@ auth_unix_ro = "none"
 host_uuid = "{uuid}"
 log_outputs = "2:stderr"
 """
+_HOLDFAST = """\
+[hypervisor.kvm]
+domain_type = "qemu"
+bridge = "cloudbr0"
+console_dir = "/var/log/libvirt/console"
+migration_uri = "qemu+tcp://{{address}}/system"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class Host:
         (self.disk / "etc/libvirt/libvirtd.conf").write_text(
             _LIBVIRTD.format(storage=storage, uuid=identity), encoding="ascii"
         )
+        (self.disk / "etc/holdfast/holdfast.toml").write_text(_HOLDFAST.format(), encoding="ascii")
         network.make_namespace(self.name)
         for net in (addresses.MANAGEMENT, addresses.STORAGE):
             network.attach(self.name, net, addresses.number_of(self.name))

@@ -73,6 +73,9 @@ class Machine:
         boot_id = self.folder / "boot_id"
         boot_id.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
         run("mount", "--bind", boot_id, "/proc/sys/kernel/random/boot_id")
+        if not Path("/sys/class/net/cloudbr0").exists():  # the network namespace outlives a power cut
+            run("ip", "link", "add", "cloudbr0", "type", "bridge")
+            run("ip", "link", "set", "cloudbr0", "up")
         socket.sethostname((self.disk / "etc/hostname").read_text(encoding="ascii").strip())
 
     def run(self) -> None:

@@ -1,5 +1,6 @@
 """The primary storage of the lab: one NFS export (nfs-ganesha), or iSCSI logical units (tgtd)."""
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,12 @@ from holdfast_lab import addresses, network
 from holdfast_lab.bmcs import answers
 from holdfast_lab.commands import run, succeeds
 from holdfast_lab.daemons import Daemon, pid_of
-from holdfast_lab.problems import LabError
 
 EXPORT = "/primary"
 IQN = "iqn.2026-01.lab.holdfast:primary"
 ISCSI_PORT = 3260
+POOL_UNIT, TEMPLATE_UNIT, FIRST_UNIT, LAST_UNIT = 1, 2, 3, 20
+POOL_BYTES, DISK_BYTES, UNIT_MULTIPLE = 2**24, 2**28, 2**20
 _UNIT_SECONDS = 10.0
 
 _GANESHA = """\
@@ -71,6 +73,18 @@ class NfsServer:
         """It crashes."""
         self._ganesha.stop()
 
+    def add_template(self, image: Path) -> str:
+        """Put a qcow2 image on the storage; its URL."""
+        place = self.disks / "templates" / image.name
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(image, place)
+        return f"nfs://{addresses.STORAGE_ADDRESS}{place}"
+
+    @property
+    def pool(self) -> tuple[str, dict[str, str]]:
+        """The URL and the details of the pool, as createStoragePool takes them."""
+        return f"nfs://{addresses.STORAGE_ADDRESS}{self.disks}", {}
+
     @property
     def _rpcbind(self) -> Daemon:
         words = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run && exec rpcbind -f -w"]
@@ -102,8 +116,14 @@ class IscsiServer:
         return self.folder / "luns"
 
     def furnish(self) -> None:
-        """Its folder."""
+        """Its folder, with a unit for heartbeats, and one for each disk of a VM."""
         self.disks.mkdir(parents=True, exist_ok=True)
+        for number, size in (
+            (POOL_UNIT, POOL_BYTES),
+            *((unit, DISK_BYTES) for unit in range(FIRST_UNIT, LAST_UNIT + 1)),
+        ):
+            with (self.disks / f"lun{number}").open("wb") as file:
+                file.truncate(size)
 
     def start(self) -> None:
         """Start it with all logical units that it ever had, and wait until it serves."""
@@ -117,17 +137,19 @@ class IscsiServer:
         """It crashes."""
         self._tgtd.stop()
 
-    def make_unit(self, number: int, size: int, source: Path | None = None) -> str:
-        """A logical unit of `size` bytes, with the content of `source` if given; its URL."""
-        path = self.disks / f"lun{number}"
-        if path.exists():
-            raise LabError(f"{path}: there is a logical unit {number} already")
-        if source is not None:
-            run("qemu-img", "convert", "-O", "raw", source, path)
+    def add_template(self, image: Path) -> str:
+        """Put a qcow2 image on the storage; its URL."""
+        path = self.disks / f"lun{TEMPLATE_UNIT}"
+        shutil.copyfile(image, path)
         with path.open("ab") as file:
-            file.truncate(max(size, path.stat().st_size))
+            file.truncate(-(-path.stat().st_size // UNIT_MULTIPLE) * UNIT_MULTIPLE)
         self._attach(path)
-        return url_of(number)
+        return url_of(TEMPLATE_UNIT)
+
+    @property
+    def pool(self) -> tuple[str, dict[str, str]]:
+        """The URL and the details of the pool, as createStoragePool takes them."""
+        return url_of(POOL_UNIT), {"luns": f"{FIRST_UNIT}-{LAST_UNIT}"}
 
     def _attach(self, path: Path) -> None:
         number = path.name.removeprefix("lun")
@@ -165,7 +187,7 @@ class IscsiServer:
 
 def url_of(number: int) -> str:
     """The URL of a logical unit."""
-    return f"iscsi://{addresses.STORAGE_ADDRESS}:{ISCSI_PORT}/{IQN}/{number}"
+    return f"iscsi://{addresses.STORAGE_ADDRESS}/{IQN}/{number}"
 
 
 def server_of(kind: str, folder: Path, logs: Path) -> NfsServer | IscsiServer:
