@@ -19,7 +19,7 @@ from holdfast_cli.server_process import free_port
 T = TypeVar("T")
 PATIENCE = 60.0
 HYPERVISOR = "processes"
-_DRIVER = Path(__file__).with_name("process_hypervisor.py")
+_HERE = Path(__file__).parent
 PASSWORD = Secret("correct horse battery staple")
 
 _SERVER = """\
@@ -34,6 +34,12 @@ driver = "sqlite"
 
 [database.sqlite]
 path = "{database}"
+
+[coordinator]
+driver = "shared-file"
+
+[coordinator.shared-file]
+path = "{shared}/coordinator.db"
 
 [api]
 address = "127.0.0.1"
@@ -53,15 +59,17 @@ servers = {servers}
 """
 
 
-def install_driver(folder: Path) -> None:
-    """The test's own hypervisor driver, as pip would install it."""
+def install_drivers(folder: Path) -> None:
+    """The tests' own drivers, as pip would install them."""
     folder.mkdir()
-    (folder / "holdfast_test_processes.py").write_text(_DRIVER.read_text())
+    for name in ("process_hypervisor.py", "shared_coordinator.py"):
+        (folder / f"holdfast_test_{name}").write_text((_HERE / name).read_text())
     info = folder / "holdfast_test_processes-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: holdfast-test-processes\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        f"[holdfast.hypervisor]\n{HYPERVISOR} = holdfast_test_processes:ProcessHypervisor\n"
+        f"[holdfast.hypervisor]\n{HYPERVISOR} = holdfast_test_process_hypervisor:ProcessHypervisor\n"
+        "[holdfast.coordinator]\nshared-file = holdfast_test_shared_coordinator:SharedCoordinator\n"
     )
 
 
@@ -137,8 +145,8 @@ class Server(Process):
         self.api, self.agents = free_port(), free_port()
         self.configuration.write_text(
             _SERVER.format(
-                name=name, folder=folder, key=shared / "secret.key", database=shared / "holdfast.db", api=self.api,
-                agents=self.agents,
+                name=name, folder=folder, key=shared / "secret.key", database=shared / "holdfast.db", shared=shared,
+                api=self.api, agents=self.agents,
             )
         )  # fmt: skip
 
@@ -203,9 +211,10 @@ class Site:
     """A cloud with one cluster of hosts whose hypervisor is the test's own."""
 
     def __init__(self, folder: Path, servers: int = 1) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.site = folder / "site"
-        install_driver(self.site)
+        install_drivers(self.site)
         shared = folder / "shared"
         shared.mkdir()
         self.servers = [Server(folder / f"ms{n}", self.site, f"ms{n}", shared) for n in range(1, servers + 1)]

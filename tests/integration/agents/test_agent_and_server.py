@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from agents_site import Site, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:

@@ -205,7 +205,7 @@ class Connection(SecureProtocol):
             return
         if hello.host_uuid != self.host_uuid:
             self.refuse(
-                f"the agent says that it is host {hello.host_uuid}, its certificate that it is {self.host_uuid}"
+                f"the agent says it is host {hello.host_uuid}, its certificate is that of host {self.host_uuid}"
             )
             return
         if not hello.boot_id or len(hello.boot_id) > 64:

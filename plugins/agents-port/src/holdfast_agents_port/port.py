@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from holdfast.errors import HoldfastError
 from holdfast.protocol.frames import heard_frame
+from holdfast.protocol.messages import PleaseRenew
 
 from holdfast_agents_port.connection import Connection
 from holdfast_agents_port.peers import Peers
@@ -44,7 +45,6 @@ class AgentsPort:
         self.strangers: set[Connection] = set()
         self.peers = Peers(self, find_peers)
         self.beat_seconds: Callable[[], float] = lambda: 1.0
-        self.clash: Callable[[str, str], None] = lambda host, text: None
         self._calls = ThreadPoolExecutor(4, thread_name_prefix="holdfast-agents")
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -157,8 +157,6 @@ class AgentsPort:
                 connection.abort()
 
     def _honour(self) -> None:
-        from holdfast.protocol.messages import PleaseRenew
-
         asked = self.registrar.renewals_asked()
         for connection in list(self.connections):
             if connection.host is None:
@@ -169,6 +167,16 @@ class AgentsPort:
             elif asked.get(connection.host_uuid, 0.0) > self._renewal_sent.get(connection.host_uuid, 0.0):
                 self._renewal_sent[connection.host_uuid] = asked[connection.host_uuid]
                 connection.say(PleaseRenew())
+
+    def clash(self, host_uuid: str, text: str) -> None:
+        """Two machines say that they are the same host."""
+        self.spawn(self._alert_of_copy(host_uuid, text))
+
+    async def _alert_of_copy(self, host_uuid: str, text: str) -> None:
+        try:
+            await self.call(self.registrar.alert_of_copy, host_uuid, text)
+        except HoldfastError as problem:
+            log.warning("an alert was not stored: %s", problem)
 
     def revoked(self, host_uuid: str, why: str) -> None:
         """End connections of a host whose certificates are good no more."""

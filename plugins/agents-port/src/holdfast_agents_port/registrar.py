@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, Refused, StoreError
 from holdfast.hooks.store import Change, Insert, Query, Store, Update
-from holdfast.model import Event, Host, HostCertificate, HostJoinToken, KeyStore, Moment
+from holdfast.model import Alert, Event, Host, HostCertificate, HostJoinToken, KeyStore, Moment
+from holdfast.model.alerts import ALERT_TYPES
 
 from holdfast_agents_port.authority import CertificateAuthority, Issued, new_authority
 
@@ -160,6 +161,22 @@ class Registrar:
         self._store.commit(changes)
         self._learn()
         return issued
+
+    def alert_of_copy(self, host_uuid: str, text: str) -> None:
+        """Tell of two machines with one certificate, unless that was told and nobody archived it. Blocks."""
+        host = self._hosts.get(host_uuid)
+        if host is None:
+            return
+        name = "ALERT.HOST.COPIED"
+        told = Query(equal={"name": name, "resource_id": host.uuid, "archived": False}, limit=1)
+        if not self._store.select(Alert, told):
+            now = Moment(self._wall())
+            row = Alert(
+                uuid=str(uuid.uuid4()), type=ALERT_TYPES[name], name=name, subject=f"{name}: host {host.name}",
+                content=f"host {host.name}: {text}", resource_id=host.uuid, data_center_id=host.data_center_id,
+                pod_id=host.pod_id, cluster_id=host.cluster_id, created=now, last_sent=now,
+            )  # fmt: skip
+            self._store.commit([Insert(row)])
 
     def _learn(self) -> None:
         try:

@@ -24,6 +24,7 @@ from holdfast_agents_port.tls import ServerIdentity
 
 log = logging.getLogger("holdfast.agents")
 
+_NEWS_AT_MOST_EVERY = 0.5
 _ANY = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _ELSEWHERE = ("192.0.2.1", 9)
 """An address for documentation: asking for the way there sends nothing, and tells this machine's own address."""
@@ -46,6 +47,7 @@ class AgentsService:
         self._settings = settings
         self._port: AgentsPort | None = None
         self._ended = asyncio.Event()
+        self._hearing: asyncio.Task[None] | None = None
 
     @hookimpl
     async def start(self, context: ServiceContext) -> None:
@@ -60,12 +62,21 @@ class AgentsService:
         port.beat_seconds = lambda: beat
         self._port = port
         await self._listen(context, port)
+        self._hearing = loop.create_task(self._hear(context, port))
         asking = Asking(port.switchboard, loop)
         hypervisor: Hypervisor = AgentHypervisor(asking, port.switchboard)
         heartbeat: HeartbeatDriver = AgentHeartbeat(asking)
         context.live["agents.hypervisor"] = hypervisor
         context.live["agents.heartbeat"] = heartbeat
         context.live["agents.fingerprint"] = registrar.authority.fingerprint
+
+    async def _hear(self, context: ServiceContext, port: AgentsPort) -> None:
+        """News of certificates in this process are honoured at once, others' at the next look at the tables."""
+        with context.bell.subscribe("certificates", "inventory") as heard:
+            while True:
+                await heard.wait()
+                port.refresh_now.set()
+                await asyncio.sleep(_NEWS_AT_MOST_EVERY)
 
     async def _listen(self, context: ServiceContext, port: AgentsPort) -> None:
         address, wanted = self._settings["address"], self._settings["port"]
@@ -88,6 +99,8 @@ class AgentsService:
     @hookimpl
     async def stop(self) -> None:
         """Send the agents to another server."""
+        if self._hearing is not None:
+            self._hearing.cancel()
         if self._port is not None:
             port, self._port = self._port, None
             await port.stop()

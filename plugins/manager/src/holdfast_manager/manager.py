@@ -45,6 +45,7 @@ _INVENTORY_SECONDS = 30.0
 _SHARE_OF_TIME = 20.0
 """An inventory that takes long to read is read so much less often that it never takes more than 1/20 of the time."""
 _LONGEST_PAUSE = 30.0
+_LONG_READING = 0.2
 _RECORD_SECONDS = 5.0
 _PATIENCE_IN_LEASES = 6
 """For so long a server that cannot read the tables keeps its hosts: failing over the database takes a while."""
@@ -237,6 +238,10 @@ class Manager:
                 took = self.desk.clock.monotonic() - began
                 pause = max(pause, min(took * _SHARE_OF_TIME, _LONGEST_PAUSE))
                 await self._after_reading()
+                spent = self.desk.clock.monotonic() - began
+                if spent > _LONG_READING:
+                    # Every host that comes or goes rings for a reading. When thousands do, it must leave time for them.
+                    await asyncio.sleep(min(2 * spent, _LONGEST_PAUSE))
             await self._pause(self._news, pause)
 
     async def _read_inventory(self) -> None:
