@@ -49,11 +49,15 @@ def _plugins() -> Iterator[str]:
     for entry in discover().entries:
         if entry.distribution not in ours or entry.point == "command":
             continue
-        settings = getattr(entry.entry_point.load(), "SETTINGS", None)
+        driver = entry.entry_point.load()
+        settings, of_one = getattr(driver, "SETTINGS", None), getattr(driver, "BMC_OPTIONS", None)
         if settings:
             place = entry.name if entry.point == "service" else f"{entry.point}.{entry.name}"
             yield f"### [{place}]"
             yield _options(settings)
+        if of_one:
+            yield "Of a single BMC, as `details[0].KEY=VALUE` of `configureOutOfBandManagement`:"
+            yield _bmc_options(of_one)
 
 
 def _options(options: Mapping[str, Option]) -> str:
@@ -61,6 +65,14 @@ def _options(options: Mapping[str, Option]) -> str:
         ("key", "default", "allowed", "meaning"),
         ((code(key), _default(option), option.allowed(), option.doc) for key, option in options.items()),
     )
+
+
+def _bmc_options(options: Mapping[str, Option]) -> str:
+    rows = (
+        (code(key), "text, never shown again" if option.type is Secret else option.allowed(), option.doc)
+        for key, option in options.items()
+    )
+    return table(("key", "allowed", "meaning"), rows)
 
 
 def _default(option: Option) -> str:

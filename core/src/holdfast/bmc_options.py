@@ -27,7 +27,7 @@ def checked(known: Mapping[str, Option], given: Mapping[str, str], driver: str) 
     for name, text in given.items():
         if name not in known:
             there = f"it has {listed(known)}" if known else "it has none"
-            raise InvalidRequest(f"driver {driver} has no option {name!r} for one BMC{nearest(name, known)}; {there}")
+            raise InvalidRequest(f"driver {driver} has no option {name!r} for one BMC{nearest(name, known)} ({there})")
         found[name] = text.strip()
         complaint = _complaint(known[name], found[name]) if found[name] else ""
         if complaint:
@@ -57,8 +57,7 @@ def _complaint(option: Option, text: str) -> str:
 
 def stored(known: Mapping[str, Option], before: Oobm | None, given: Mapping[str, str]) -> dict[str, Any]:
     """The columns of `before` with `given` (checked) over them; an option with an empty text is taken away."""
-    plain, concealed = read(before) if before else ({}, {})
-    options, secrets = dict(plain), dict(concealed)
+    options, secrets = _kept(known, before)
     for name, text in given.items():
         options.pop(name, None)
         secrets.pop(name, None)
@@ -71,6 +70,18 @@ def stored(known: Mapping[str, Option], before: Oobm | None, given: Mapping[str,
         "options": Json(json.dumps(options, sort_keys=True)),
         "secret_options": Secret(json.dumps(hidden, sort_keys=True)) if hidden else None,
     }
+
+
+def _kept(known: Mapping[str, Option], before: Oobm | None) -> tuple[dict[str, str], dict[str, Secret]]:
+    """What `known` still has a use for. What cannot be read is what the admin configures anew."""
+    try:
+        plain, concealed = read(before) if before else ({}, {})
+    except ConfigurationError:
+        return {}, {}
+    return (
+        {name: text for name, text in plain.items() if name in known},
+        {name: text for name, text in concealed.items() if name in known},
+    )
 
 
 def read(row: Oobm) -> tuple[Mapping[str, str], Mapping[str, Secret]]:

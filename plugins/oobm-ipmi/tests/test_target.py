@@ -17,6 +17,9 @@ SECRET = "S3cret-of-bmc!"
 DEFAULTS = {name: option.default for name, option in IpmiOobm.SETTINGS.items()}
 
 
+OWN_KG = {"kg": Secret("own")}
+
+
 def view(**changes: Any) -> BmcView:
     """A BMC that is configured as most are."""
     values: dict[str, Any] = {
@@ -35,7 +38,7 @@ def test_settings_are_defaults_and_options_override_them() -> None:
     settings = DEFAULTS | {"port": 6230, "privilege": "operator", "kg": Secret("common"), "cipher_suite": "3"}
     common = read_target(view(), settings)
     assert (common.port, common.privilege, common.kg, common.suites) == (6230, 3, b"common", (3,))
-    own = read_target(view(port="624", options={"privilege": "user", "kg": "own", "cipher_suite": "17"}), settings)
+    own = read_target(view(port="624", options={"privilege": "user", "cipher_suite": "17"}, secrets=OWN_KG), settings)
     assert (own.port, own.privilege, own.kg, own.suites) == (624, 2, b"own", (17,))
 
 
@@ -48,7 +51,7 @@ def test_ipv6_addresses_are_shown_in_brackets() -> None:
 def test_a_kg_that_cannot_be_one_is_refused_unseen(kg: str) -> None:
     """At start for the driver's table, at the call for a BMC's own; its text is in no error."""
     with pytest.raises(Refused) as caught:
-        read_target(view(options={"kg": kg}), DEFAULTS)
+        read_target(view(secrets={"kg": Secret(kg)}), DEFAULTS)
     assert kg[2:] not in str(caught.value)
     with pytest.raises(ConfigurationError, match="kg is \\(hidden\\)"):
         read_options(IpmiOobm.SETTINGS, {"kg": kg}, "holdfast.toml: oobm.ipmi", Path())
@@ -87,7 +90,7 @@ def test_a_password_that_is_no_text_is_refused() -> None:
         {"port": "624"},
         {"address": "192.0.2.2"},
         {"host_uuid": "h2"},
-        {"options": {"kg": "key"}},
+        {"secrets": {"kg": Secret("key")}},
         {"options": {"privilege": "operator"}},
         {"options": {"cipher_suite": "3"}},
         {"options": {"uuid": "a1b2c3d4-e5f6-4711-8899-aabbccddeeff"}},

@@ -56,7 +56,7 @@ def test_a_user_whom_the_bmc_ignores_is_told_from_a_dead_bmc(driver: IpmiOobm, b
     [
         ({"username": "nobody"}, AuthenticationFailed, "user 'nobody' is not known"),
         ({"password": Secret("Wr0ng-password!")}, AuthenticationFailed, "password of user 'fencer' is wrong"),
-        ({"options": {"kg": "no such key"}}, AuthenticationFailed, "key Kg is wrong"),
+        ({"secrets": {"kg": Secret("no such key")}}, AuthenticationFailed, "key Kg is wrong"),
         ({"options": {"cipher_suite": "17"}}, AuthenticationFailed, "cipher suite 17 not accepted"),
         ({"options": {"cipher_suite": "0"}}, Refused, "cipher_suite '0' is not possible"),
         ({"options": {"privilege": "root"}}, Refused, "privilege 'root' is not possible"),
@@ -96,7 +96,7 @@ def test_a_bmc_with_kg_wants_it(driver: IpmiOobm, bench: Any, make_sim: Any) -> 
     with pytest.raises(AuthenticationFailed, match="wants a key Kg"):
         driver.power_state(bmc, DEADLINE)
     for kg in ("k3y-of-the-bmc", "0x" + b"k3y-of-the-bmc".hex()):
-        assert driver.power_state(replace(bmc, options={"kg": kg}), DEADLINE) is PowerState.OFF
+        assert driver.power_state(replace(bmc, secrets={"kg": Secret(kg)}), DEADLINE) is PowerState.OFF
 
 
 @pytest.mark.parametrize("privilege", ["operator", "administrator"])
@@ -199,7 +199,7 @@ def test_a_driver_that_nobody_holds_ends_its_thread(bench: Any) -> None:
 def test_nothing_secret_is_logged_even_at_debug(driver: IpmiOobm, bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Not the password, not Kg, not as bytes either."""
     caplog.set_level(logging.DEBUG)
-    bmc = replace(bench.bmc, options={"kg": "k3y-of-the-bmc"})
+    bmc = replace(bench.bmc, secrets={"kg": Secret("k3y-of-the-bmc")})
     with pytest.raises(AuthenticationFailed):
         driver.power_state(bmc, DEADLINE)
     driver.power_state(bench.bmc, DEADLINE)

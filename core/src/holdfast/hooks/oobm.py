@@ -8,6 +8,7 @@ from holdfast.hooks.markers import hookspec, optional
 from holdfast.model.readiness import Readiness
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
+from holdfast.options import Option
 
 
 class OobmDriver:
@@ -18,6 +19,12 @@ class OobmDriver:
 
     Errors: `Unreachable` (no answer), `AuthenticationFailed`, `Refused` (the BMC said no), `Unsupported`. Anything else
     counts as a broken driver. No text or repr may carry the password.
+    """
+
+    BMC_OPTIONS: Mapping[str, Option] = {}
+    """What an admin may say of a single BMC, beside address, port, user and password (`details` of
+    configureOutOfBandManagement). Given as text in `BmcView.options`, or `BmcView.secrets` where the type is Secret,
+    checked, and only what was given: defaults are the driver's settings. Only texts, numbers, bool and Secret.
     """
 
     @hookspec

@@ -28,6 +28,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "HOST.OOBM.DISABLE",
         "HOST.OOBM.ENABLE",
         "HOST.OOBM.POWERSTATE.TRANSITION",
+        "HOST.OOBM.REMOVE",
         "HOST.RECONNECT",
         "MAINT.CANCEL",
         "MAINT.PREPARE",

@@ -28,26 +28,25 @@ def switched_off(call: Call, host: Host, switch: str) -> str:
     return ""
 
 
-def oobm_of(call: Call, host: Host) -> Oobm | None:
-    """The host's first fence device, if out-of-band management was ever configured."""
-    rows = call.store.select(Oobm, Query(equal={"host_id": host.id}, order=("level", "device_index"), limit=1))
-    return rows[0] if rows else None
+def devices_of(call: Call, host: Host) -> list[Oobm]:
+    """The host's fence devices, by level and index."""
+    return call.store.select(Oobm, Query(equal={"host_id": host.id}, order=("level", "device_index")))
 
 
-def configured_oobm(call: Call, host: Host) -> Oobm:
-    """The same; `ApiFault` 530 if it was not configured, as CloudStack says it."""
-    row = oobm_of(call, host)
-    if row is None or not row.driver:
+def configured_oobm(call: Call, host: Host) -> list[Oobm]:
+    """The same; `ApiFault` 530 if none was configured, as CloudStack says it."""
+    rows = devices_of(call, host)
+    if not any(row.driver for row in rows):
         raise ApiFault(
             INTERNAL,
             f"out-of-band management of host {host.name} is not configured: call configureOutOfBandManagement first",
         )
-    return row
+    return rows
 
 
-def usable_oobm(call: Call, host: Host) -> Oobm:
+def usable_oobm(call: Call, host: Host) -> list[Oobm]:
     """The same; `ApiFault` 530 also if a switch is off, naming it."""
-    row = configured_oobm(call, host)
+    rows = configured_oobm(call, host)
     above = switched_off(call, host, OOBM)
     if above:
         kind = above.partition(" ")[0].capitalize()
@@ -56,9 +55,9 @@ def usable_oobm(call: Call, host: Host) -> Oobm:
             f"out-of-band management is disabled for {above}, so for host {host.name} too: "
             f"call enableOutOfBandManagementFor{kind}",
         )
-    if not row.enabled:
+    if not any(row.enabled for row in rows):
         raise ApiFault(
             INTERNAL,
             f"out-of-band management is disabled for host {host.name}: call enableOutOfBandManagementForHost",
         )
-    return row
+    return rows

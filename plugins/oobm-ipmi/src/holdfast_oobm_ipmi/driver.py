@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
+from uuid import UUID
 
 from holdfast.errors import AuthenticationFailed, DriverError, HoldfastError, Refused, Unsupported
 from holdfast.hooks.markers import hookimpl
@@ -36,6 +37,14 @@ def _setting(password: bytes) -> Callable[[Connection], Awaitable[None]]:
     return set_it
 
 
+def _uuid_complaint(text: str) -> str:
+    try:
+        UUID(text)
+    except ValueError:
+        return "give the system UUID of the host, as its firmware shows it"
+    return ""
+
+
 def _kg_complaint(kg: Secret) -> str:
     try:
         read_kg(kg.reveal(), "kg")
@@ -47,7 +56,7 @@ def _kg_complaint(kg: Secret) -> str:
 class IpmiOobm:
     """OOBM driver `ipmi`, and `ipmitool` for configurations that call it so: RMCP+ through pyghmi, no program is run.
 
-    A BMC's own `options` override `cipher_suite`, `privilege` and `kg`; `uuid` there names the system that must answer.
+    A BMC's own options override `cipher_suite`, `privilege` and `kg`; `uuid` names the system that must answer.
     Calls from any number of threads share one thread that talks with all BMCs. Thread-safe.
     """
 
@@ -73,6 +82,15 @@ class IpmiOobm:
         "max_sessions": Option(int, 4096, "how many sessions are kept at most", low=1),
         "batch_patience_seconds": Option(
             float, 3.0, "how long one silent BMC may hold up a reading of many", low=0.1, high=60
+        ),
+    }
+
+    BMC_OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "cipher_suite": SETTINGS["cipher_suite"],
+        "privilege": SETTINGS["privilege"],
+        "kg": SETTINGS["kg"],
+        "uuid": Option(
+            str, "", "system UUID of the host: a BMC that answers for another is refused", check=_uuid_complaint
         ),
     }
 

@@ -63,7 +63,7 @@ def read_target(bmc: BmcView, settings: Mapping[str, Any]) -> Target:
         port=_port(bmc.port, settings["port"], where),
         username=_bounded(bmc.username, NAME_BYTES, where, "user name"),
         password=_password(bmc.password, where),
-        kg=read_kg(options.get("kg") or settings["kg"].reveal(), where),
+        kg=read_kg((bmc.secrets.get("kg") or settings["kg"]).reveal(), where),
         suites=_choice(CIPHER_SUITES, options.get("cipher_suite", settings["cipher_suite"]), where, "cipher_suite"),
         privilege=_choice(PRIVILEGES, options.get("privilege", settings["privilege"]), where, "privilege"),
         uuid=_uuid(options.get("uuid", ""), where),

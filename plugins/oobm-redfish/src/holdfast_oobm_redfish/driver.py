@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, ClassVar
+from uuid import UUID
 
 from holdfast.errors import ConfigurationError, DriverError, HoldfastError, Refused, Unreachable
 from holdfast.hooks.markers import hookimpl
@@ -28,6 +29,22 @@ from holdfast_oobm_redfish.trust import Contexts, Trust, read_fingerprints
 
 CLOSING_THREADS = 16
 EXIT_SECONDS = 3.0
+
+
+def _uuid_complaint(text: str) -> str:
+    try:
+        UUID(text)
+    except ValueError:
+        return "give the UUID of the system, as Redfish shows it"
+    return ""
+
+
+def _fingerprint_complaint(text: str) -> str:
+    try:
+        read_fingerprints(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _check_bmcs(tables: Mapping[str, Any]) -> str:
@@ -68,6 +85,24 @@ class RedfishOobm:
             float, 30.0, "how long before a certificate or password runs out that is told", low=0, high=3650
         ),
         "bmcs": Option(dict, {}, "options of single BMCs by address", check=_check_bmcs),
+    }
+
+    BMC_OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "scheme": SETTINGS["scheme"],
+        "authentication": SETTINGS["authentication"],
+        "ca_file": SETTINGS["ca_file"],
+        "insecurely_accept_any_certificate": SETTINGS["insecurely_accept_any_certificate"],
+        "system": Option(str, "", "id of the host's system, where several are behind the BMC"),
+        "uuid": Option(
+            str, "", "UUID of the host's system: finds it, and refuses a BMC that has another", check=_uuid_complaint
+        ),
+        "certificate_fingerprint": Option(
+            str,
+            "",
+            "SHA-256 of the BMC's own certificate, or several; no CA counts then",
+            check=_fingerprint_complaint,
+        ),
+        "certificate_name": Option(str, "", "name in the BMC's certificate, where it is not the address"),
     }
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -23,8 +23,9 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
     enableHAForZone, disableHAForZone           zoneid                    []           {"success": true}
     enableOutOfBandManagementForHost            hostid                    [hostid]     OOBM
     disableOutOfBandManagementForHost           hostid                    [hostid]     OOBM
-    issueOutOfBandManagementPowerAction         hostid, action, timeout?  [hostid]     OOBM, "action", "description"
-    changeOutOfBandManagementPassword           hostid                    [hostid]     OOBM
+    issueOutOfBandManagementPowerAction         hostid, action, timeout?, [hostid]     OOBM, "action", "description",
+                                                level?, index?                         "powerstate", level?, index?
+    changeOutOfBandManagementPassword           hostid, level?, index?    [hostid]     OOBM
     enableOutOfBandManagementForCluster         clusterid                 []           SWITCH
     disableOutOfBandManagementForCluster        clusterid                 []           SWITCH
     enableOutOfBandManagementForZone            zoneid                    []           SWITCH
@@ -46,8 +47,9 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
 - enableHAForCluster and disableHAForCluster with `includehost`: also each host's own switch; a host without provider
   gets the one of its hypervisor (kvmhaprovider, simulatorhaprovider).
 - issueOutOfBandManagementPowerAction: `action` is one of `PowerAction`; `timeout` in seconds replaces the setting
-  outofbandmanagement.action.timeout. "description" is what the driver said. All switches were on when it was ordered;
-  check them again.
+  outofbandmanagement.action.timeout. "description" is what the driver said, "powerstate" what was read afterwards. All
+  switches were on when it was ordered; check them again. `level` and `index`, always together, name one fence device;
+  without them it is the host as a whole. For changeOutOfBandManagementPassword it is then its first device.
 - changeOutOfBandManagementPassword: the new password waits, encrypted, in `oobm.new_password`: put it into the BMC,
   then move it to `password` and set `new_password` to None in one batch. Should a crash leave it there, log in with
   either to find out which is in force. A refusal by the BMC sets `new_password` to None.
@@ -78,6 +80,7 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.commands.hosts",
     "holdfast_api.commands.host_service",
     "holdfast_api.commands.certificates",
+    "holdfast_api.commands.fence_devices",
     "holdfast_api.commands.out_of_band",
     "holdfast_api.commands.host_ha",
     "holdfast_api.commands.simulator_ha",

@@ -14,7 +14,7 @@ from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.explanations import permit_history, story, work_item
 from holdfast_api.responses.host_ha import ha_answer, ha_by_host
 from holdfast_api.responses.out_of_band import oobm_answer
-from holdfast_api.switches import HA, oobm_of, switched_off
+from holdfast_api.switches import HA, devices_of, switched_off
 
 logger = logging.getLogger(__name__)
 _TRANSITIONS = 50
@@ -34,7 +34,7 @@ _WORK = 10
 def explain_host_ha(call: Call) -> Answer:
     """The live part is there only if a management server of this process answers."""
     host = call.row("id", Host)
-    row = ha_by_host(call, [host.id]).get(host.id)
+    row, devices = ha_by_host(call, [host.id]).get(host.id), devices_of(call, host)
     newest = Query(equal={"host_id": host.id}, order=("-id",), limit=_TRANSITIONS)
     return ha_answer(row, host.uuid) | {
         "hostname": host.name,
@@ -43,7 +43,8 @@ def explain_host_ha(call: Call) -> Answer:
         "reason": _host_reason(row),
         "switchedoff": switched_off(call, host, HA) or None,
         "story": story(call.store.select(HaTransition, newest)[::-1]),
-        "outofbandmanagement": oobm_answer(host.uuid, oobm_of(call, host)),
+        "outofbandmanagement": oobm_answer(host.uuid, devices[0] if devices else None),
+        "fencedevices": [oobm_answer(host.uuid, device) for device in devices],
         "heartbeats": _heartbeats(call, host),
         "virtualmachines": [
             {"id": vm.uuid, "name": vm.name, "state": str(vm.state), "haenable": vm.ha_enabled}

@@ -10,7 +10,7 @@ from holdfast_api.allocation import Room, rooms
 from holdfast_api.dedicated_hosts import dedicated_ids, zone_warnings
 from holdfast_api.fields import Answer, Field, ResponseObject
 from holdfast_api.responses.host_ha import HOST_HA_FIELDS, ha_answer, ha_by_host
-from holdfast_api.responses.out_of_band import OOBM_FIELDS, oobm_answer, oobm_by_host
+from holdfast_api.responses.out_of_band import OOBM_FIELDS, devices_by_host, oobm_answer
 from holdfast_api.responses.zones import CLUSTER_REF, POD_REF, ZONE_REF
 from holdfast_api.rows import Places, by_id, details, tags_of
 from holdfast_api.times import moment_text
@@ -45,13 +45,13 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
     )
     servers = by_id(call.store, ManagementServer, (host.mgmt_server_id for host in hosts))
     tags, dedicated, named = tags_of(call.store, ids), dedicated_ids(call), details(call.store, HostDetail, ids)
-    ha, oobm = ha_by_host(call, ids), oobm_by_host(call, ids)
+    ha, oobm = ha_by_host(call, ids), devices_by_host(call, ids)
     warnings = zone_warnings(call, (host.data_center_id for host in hosts))
     answers = []
     for item, host in zip(items, hosts, strict=True):
         cluster, server = places.clusters.get(host.cluster_id), servers.get(host.mgmt_server_id or 0)
-        power = oobm.get(host.id)
-        warned = [warnings.get(host.data_center_id, ""), power.problem if power and power.enabled else ""]
+        devices = oobm.get(host.id, [])
+        warned = [warnings.get(host.data_center_id, ""), *(device.problem for device in devices if device.enabled)]
         answers.append(
             _plain(host)
             | places.answer(zone=host.data_center_id, pod=host.pod_id, cluster=host.cluster_id)
@@ -65,7 +65,8 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
                 "hahost": host.id in dedicated,
                 "details": _shown_details(named.get(host.id, {})),
                 "hostha": ha_answer(ha.get(host.id)),
-                "outofbandmanagement": oobm_answer(host.uuid, power),
+                "outofbandmanagement": oobm_answer(host.uuid, devices[0] if devices else None),
+                "fencedevices": [oobm_answer(host.uuid, device) for device in devices],
                 "hawarnings": [text for text in warned if text],
             }
         )
@@ -172,6 +173,7 @@ HOST = ResponseObject(
         Field("details", "map", "named values of the host"),
         Field("hostha", "responseobject", "host HA of the host", HOST_HA_FIELDS),
         Field("outofbandmanagement", "responseobject", "out-of-band management of the host", OOBM_FIELDS),
+        Field("fencedevices", "list", "all of its fence devices, by level and index", OOBM_FIELDS, since="0.1"),
         Field("hawarnings", "list", "why HA would not do its work here", since="0.1"),
     ),
     build=_build,

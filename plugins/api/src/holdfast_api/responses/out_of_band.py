@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from holdfast import bmc_options
+from holdfast.errors import ConfigurationError
 from holdfast.model import Host, Oobm, PowerState
 
 from holdfast_api.fields import Answer, Field, ResponseObject, as_given
@@ -25,6 +27,10 @@ OOBM_FIELDS = (
     Field("manageconsoleprotocol", "string", "protocol of the management console", since="0.1"),
     Field("manageconsoleport", "string", "port of the management console", since="0.1"),
     Field("problem", "string", "why it could not be read lately", since="0.1"),
+    Field("level", "integer", "its fence level: those of one level must all be off together", since="0.1"),
+    Field("index", "integer", "its number within the level, from 0", since="0.1"),
+    Field("timeout", "integer", "seconds that it has to be switched off in, if that was set", since="0.1"),
+    Field("details", "map", "options of the driver for this BMC; a secret one shows as ****", since="0.1"),
 )
 
 
@@ -44,7 +50,19 @@ def oobm_answer(host_uuid: str, row: Oobm | None) -> Answer:
         "manageconsoleprotocol": row.manage_console_protocol or None,
         "manageconsoleport": row.manage_console_port or None,
         "problem": row.problem or None,
+        "level": row.level,
+        "index": row.device_index,
+        "timeout": row.timeout or None,
+        "details": _options(row),
     }
+
+
+def _options(row: Oobm) -> Answer | None:
+    try:
+        plain, hidden = bmc_options.read(row)
+    except ConfigurationError:
+        return None  # the reading of its power says what is wrong
+    return {**plain, **dict.fromkeys(hidden, MASK)} or None
 
 
 def devices_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, list[Oobm]]:
@@ -56,21 +74,21 @@ def devices_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, list[Oobm]]
     return found
 
 
-def oobm_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, Oobm]:
-    """Host id → its first fence device, for hosts that have any."""
-    return {host_id: rows[0] for host_id, rows in devices_by_host(call, hosts).items()}
-
-
 def _from_job(call: "Call", result: Mapping[str, Any]) -> Answer:
     """With an action: the whole row. For a host otherwise: its switch. For clusters and zones: what was set."""
     done = {name: result[name] for name in ("action", "description", "status") if result.get(name) is not None}
     if "hostid" not in result:
         return {"enabled": result.get("enabled")} | done
     host = call.store.get(Host, int(result["hostid"]))
-    row = oobm_by_host(call, [int(result["hostid"])]).get(int(result["hostid"]))
+    rows = devices_by_host(call, [int(result["hostid"])]).get(int(result["hostid"]), [])
+    place = (result.get("level"), result.get("index"))
+    row = next((row for row in rows if (row.level, row.device_index) == place), rows[0] if rows else None)
     shown = oobm_answer(host.uuid if host else "", row) | {"hostid": host.uuid if host else None}
     if "action" not in result:
         shown = {name: shown.get(name) for name in ("hostid", "enabled", "powerstate")}
+    elif result.get("powerstate"):
+        # Of the host as a whole, as it was just read: its first device alone may say less.
+        shown |= {"powerstate": str(result["powerstate"])}
     return shown | done
 
 
