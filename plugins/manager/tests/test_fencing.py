@@ -29,6 +29,15 @@ def test_without_proof_nothing_starts_elsewhere(make_bed: Callable[..., Bed], mo
     bed.check_once()
 
 
+def test_what_a_dark_bmc_did_is_told_and_not_only_that_time_ran_out(make_bed: Callable[..., Bed]) -> None:
+    """Whoever reads the alert knows which device to look at."""
+    bed = make_bed(physics=UNARMED)
+    bed.machine("h1").bmc().set_mode(BmcMode.DEAD)
+    bed.machine("h1").hang()
+    bed.run_until(lambda: bool(bed.alerts("ALERT.HA.FENCE.STUCK")), 200)
+    assert "OFF at simulator bmc-h1: Unreachable: " in bed.alerts("ALERT.HA.FENCE.STUCK")[0].content
+
+
 def test_a_slow_bmc_is_waited_for(make_bed: Callable[..., Bed]) -> None:
     """Twenty times slower: several attempts, one proof, one run."""
     bed = make_bed(physics=Physics(watchdog_armed=False))

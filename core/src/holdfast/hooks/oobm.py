@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from holdfast.errors import DeadlineExceeded, HoldfastError
 from holdfast.hooks.markers import hookspec, optional
@@ -21,7 +22,7 @@ class OobmDriver:
     counts as a broken driver. No text or repr may carry the password.
     """
 
-    BMC_OPTIONS: Mapping[str, Option] = {}
+    BMC_OPTIONS: ClassVar[Mapping[str, Option]] = {}
     """What an admin may say of a single BMC, beside address, port, user and password (`details` of
     configureOutOfBandManagement). Given as text in `BmcView.options`, or `BmcView.secrets` where the type is Secret,
     checked, and only what was given: defaults are the driver's settings. Only texts, numbers, bool and Secret.

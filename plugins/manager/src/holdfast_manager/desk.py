@@ -194,30 +194,35 @@ class Desk:
                 break
         return tuple([*heard, *others][:WITNESSES])
 
-    def probes(self, host: Host) -> HostProbes:
-        """Probes for one check of one host, on the inventory as it is now."""
+    def probes(self, host: Host, still_wanted: Callable[[], bool] = lambda: True) -> HostProbes:
+        """Probes for one check of one host, on the inventory as it is now. Nothing is sent unless `still_wanted`."""
         settings = self.inventory.settings
         cluster = host.cluster_id
         link = self.links.links.get(host.uuid)
         silence = self.clock.monotonic() - link.heard_at if link else 0.0
+        attempt = settings.number("kvm.ha.fence.timeout", cluster=cluster)
         limits = ProbeLimits(
             silent_after=self.silent_after(),
             stale_after=settings.number("ha.storage.beat.stale"),
             heartbeat_timeout=settings.number("kvm.ha.activity.check.timeout", cluster=cluster),
-            action_timeout=settings.number("kvm.ha.fence.timeout", cluster=cluster),
+            # One reading fits into what is left of the attempt, and what the device said is known by then.
+            action_timeout=max(attempt / 2, attempt - settings.number("kvm.ha.power.check.timeout", cluster=cluster)),
         )
+        devices = self.fence_devices(host, still_wanted=still_wanted)
         return HostProbes(
-            host, self.inventory, self.clock, limits, silence, self.witnesses(host), self.fence_devices(host),
+            host, self.inventory, self.clock, limits, silence, self.witnesses(host), devices,
             self.plugins.driver, self._agent_question(host),
         )  # fmt: skip
 
-    def fence_devices(self, host: Host, rows: tuple[Oobm, ...] | None = None) -> FenceDevices:
+    def fence_devices(
+        self, host: Host, rows: tuple[Oobm, ...] | None = None, still_wanted: Callable[[], bool] = lambda: True
+    ) -> FenceDevices:
         """The host's fence devices, or those `rows` of them, on the inventory as it is now."""
         number = partial(self.inventory.settings.number, cluster=host.cluster_id)
         return FenceDevices(
             host, self.inventory, self.runtime, self.plugins.driver,
             reading=number("kvm.ha.power.check.timeout"), pause=number("kvm.ha.power.check.interval"),
-            may_act=lambda: self.membership.owns(host.uuid), rows=rows,
+            may_act=lambda: self.membership.owns(host.uuid) and still_wanted(), rows=rows,
         )  # fmt: skip
 
     def fence_seconds(self, host: Host, timeout: float) -> float:

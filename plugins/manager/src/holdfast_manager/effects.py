@@ -213,14 +213,16 @@ class Effects:
         (found, *_) = await self._observe(actor, "fence", "kvm.ha.power.check.timeout", "read_back", Kind.POWER)
         actor.tell(PowerRead(token, found))
 
-    async def _act(self, actor: "HostActor", pool: str, setting: str, method: str) -> ActionOutcome:
+    async def _act(self, actor: "HostActor", token: int, pool: str, setting: str, method: str) -> ActionOutcome:
+        """One attempt through the provider. Nothing more is sent once the engine has moved on from it."""
         provider = self._provider(actor)
         usual = self._desk.inventory.settings.number(setting, cluster=actor.host.cluster_id)
         deadline = self._desk.fence_seconds(actor.host, usual)
         if provider is None:
             return ActionOutcome(False, f"HA provider {actor.row.provider!r} cannot be used")
         try:
-            view, probes = self._desk.inventory.host_view(actor.host), self._desk.probes(actor.host)
+            view = self._desk.inventory.host_view(actor.host)
+            probes = self._desk.probes(actor.host, lambda: actor.record.token == token)
             found: ActionOutcome = await self._desk.pool(pool).call(deadline, getattr(provider, method), view, probes)
         except HoldfastError as problem:
             return ActionOutcome(False, f"{method}: {problem}")
@@ -232,13 +234,13 @@ class Effects:
     async def _recover(self, actor: "HostActor", token: int) -> None:
         if not self._may_act(actor):
             return
-        outcome = await self._act(actor, "recovery", "kvm.ha.recover.timeout", "recover")
+        outcome = await self._act(actor, token, "recovery", "kvm.ha.recover.timeout", "recover")
         actor.tell(RecoverDone(token, outcome.accepted, outcome.detail))
 
     async def _cut(self, actor: "HostActor", token: int) -> None:
         if not self._may_act(actor):
             return
-        outcome = await self._act(actor, "fence", "kvm.ha.fence.timeout", "fence")
+        outcome = await self._act(actor, token, "fence", "kvm.ha.fence.timeout", "fence")
         actor.tell(CutDone(token, outcome.accepted, outcome.detail))
 
     async def _prepare(self, actor: "HostActor", token: int) -> None:

@@ -202,7 +202,7 @@ class FenceDevices:
             return ActionOutcome(False, f"{where}: the device is disabled")
         if not self._may_act():
             # Asked here and not only where the call was made: it may have waited for its turn until the lease was over.
-            return ActionOutcome(False, "this server does not own the host any more")
+            return ActionOutcome(False, f"{where}: not sent: the host, or the attempt, is no longer this server's")
         try:
             driver: OobmDriver = self._driver("oobm", row.driver)
             return ActionOutcome(True, str(driver.power_action(self._view(row), action, row.timeout or seconds)))

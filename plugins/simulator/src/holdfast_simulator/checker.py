@@ -233,9 +233,10 @@ class Checker:
         (config,) = self._store.select(HaConfig, Query(equal={"resource_id": row.id, "resource_type": "Host"}))
         if config.ha_state not in (HAState.FENCING, HAState.RECOVERING):
             self.report("S8", f"{event.server} cut {event.host}, which the store calls {config.ha_state}")
-        if event.detail == PowerAction.OFF and row.resource_state != ResourceState.MAINTENANCE:
+        fences = event.detail == PowerAction.OFF and config.ha_state != HAState.RECOVERING
+        if fences and row.resource_state != ResourceState.MAINTENANCE:
             self.report("S8", f"{event.server} cut {event.host} before its quarantine ({row.resource_state})")
-        if event.detail == PowerAction.OFF and "roster" not in json.loads(config.incident or "{}"):
+        if fences and "roster" not in json.loads(config.incident or "{}"):
             self.report("S8", f"{event.server} cut {event.host} before its runs were written down")
         self._check_witness(event)
         for kind in (DATABASE, COORDINATOR):

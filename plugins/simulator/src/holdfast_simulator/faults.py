@@ -11,6 +11,7 @@ from holdfast.wording import listed, nearest
 
 from holdfast_simulator.scenario import Fault, Scenario
 from holdfast_simulator.world.bmc import BmcMode
+from holdfast_simulator.world.host import device_key
 from holdfast_simulator.world.network import AGENT, BMC, COORDINATOR, DATABASE, STORAGE
 
 if TYPE_CHECKING:
@@ -110,11 +111,11 @@ def _clean(session: "Session", fault: Fault) -> None:
 
 
 def _bmc(session: "Session", fault: Fault) -> None:
-    session.world.host(fault.host).bmc().set_mode(BmcMode(fault.mode))
+    session.world.host(fault.host).bmc(fault.device or "1").set_mode(BmcMode(fault.mode))
 
 
 def _bmc_ok(session: "Session", fault: Fault) -> None:
-    session.world.host(fault.host).bmc().set_mode(BmcMode.OK)
+    session.world.host(fault.host).bmc(fault.device or "1").set_mode(BmcMode.OK)
 
 
 KINDS: dict[str, FaultKind] = {
@@ -143,7 +144,7 @@ KINDS: dict[str, FaultKind] = {
         lambda s, f: s.world.set_pool(f.pool, latency=f.amount or 1.5),
         lambda s, f: s.world.set_pool(f.pool, latency=0.01),
     ),
-    "bmc": FaultKind("a BMC behaves as `mode` says", ("host", "mode"), _bmc, _bmc_ok),
+    "bmc": FaultKind("a BMC, or the fence device `device`, behaves as `mode` says", ("host", "mode"), _bmc, _bmc_ok),
     "clock-jump": FaultKind(
         "a server's wall clock jumps by `amount` seconds", ("server",),
         lambda s, f: s.skew(f.server, f.amount or 3600.0), lambda s, f: s.skew(f.server, 0.0),
@@ -198,6 +199,9 @@ def check_fault(fault: Fault, scenario: Scenario, where: str) -> None:
         prefix, count = there[name]
         if value not in {f"{prefix}{number}" for number in range(1, count + 1)}:
             raise ConfigurationError(f"{where}: {name} {value!r} is not there; there are {prefix}1 to {prefix}{count}")
+    devices = [device_key(level, index) for level, index, _ in world.devices()]
+    if fault.device and fault.device not in devices:
+        raise ConfigurationError(f"{where}: device {fault.device!r} is not there; there are {listed(devices)}")
     if fault.way not in WAYS:
         raise ConfigurationError(f"{where}: way {fault.way!r} is not known; known: {listed(WAYS)}")
     for name in ("at", "lasts", "amount"):

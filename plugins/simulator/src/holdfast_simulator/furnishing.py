@@ -7,6 +7,7 @@ from holdfast.model import (
     HaConfig,
     HAState,
     Host,
+    Json,
     Oobm,
     Permit,
     PermitState,
@@ -46,7 +47,7 @@ def furnish(scenario: Scenario, world: World, store: MemoryStore) -> None:
     for number in range(1, size.pools + 1):
         _pool(f"p{number}", world, store, zones[(number - 1) % size.zones][0])
     for number in range(1, size.hosts + 1):
-        _host(f"h{number}", world, store, places[(number - 1) % size.clusters])
+        _host(f"h{number}", world, store, places[(number - 1) % size.clusters], size.devices())
     for number in range(1, size.vms + 1):
         _vm(number, (number - 1) % (size.hosts - size.spare) + 1, world, store)
 
@@ -78,7 +79,13 @@ def _pools_of(zone: int, store: MemoryStore) -> list[StoragePool]:
     return store.select(StoragePool, Query(equal={"data_center_id": zone}, order=("id",)))
 
 
-def _host(name: str, world: World, store: MemoryStore, place: tuple[int, int, int]) -> None:
+def _host(
+    name: str,
+    world: World,
+    store: MemoryStore,
+    place: tuple[int, int, int],
+    devices: tuple[tuple[int, int, int], ...],
+) -> None:
     zone, pod, cluster = place
     machine = world.add_host(name)
     for pool in _pools_of(zone, store):
@@ -94,15 +101,21 @@ def _host(name: str, world: World, store: MemoryStore, place: tuple[int, int, in
             HaConfig(
                 resource_id=host_id, enabled=True, ha_state=HAState.AVAILABLE, provider="simulatorhaprovider"
             )
-        ),
-        Insert(
-            Oobm(
-                host_id=host_id, enabled=True, power_state=PowerState.ON, driver="simulator", address=f"bmc-{name}",
-                port="623", username="admin", password=Secret("word"),
-            )
-        ),
+        )
     ]  # fmt: skip
+    for level, index, outlets in devices:
+        changes.append(Insert(_fence_device(host_id, name, level, index, outlets)))
+        machine.wire(level, outlets)
     store.commit(changes)
+
+
+def _fence_device(host_id: int, host: str, level: int, index: int, outlets: int) -> Oobm:
+    address = f"outlet-{level}-{index}-{host}" if outlets else f"bmc-{host}"
+    return Oobm(
+        host_id=host_id, enabled=True, power_state=PowerState.ON, driver="simulator", address=address, port="623",
+        username="admin", password=Secret("word"), level=level, device_index=index,
+        options=Json(f'{{"outlets": "{outlets}"}}' if outlets else "{}"),
+    )  # fmt: skip
 
 
 def _vm(number: int, host_id: int, world: World, store: MemoryStore) -> None:

@@ -1,5 +1,6 @@
 """Scenario files: a small world, how long it runs, and what goes wrong in it."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -10,6 +11,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.settings import CATALOGUE
 from holdfast.wording import listed, nearest
 
+_FENCES = re.compile(r"1(,[1-4])?|[2-4]")
 _LONGEST = 1e6
 """Seconds that anything may last."""
 
@@ -19,7 +21,8 @@ class WorldSize:
     """What there is. Hosts are called h1, h2 …, servers ms1 …, pools p1 …, VMs vm1 …; VMs are spread over the hosts.
 
     Every host is in one cluster unless `clusters` says otherwise; `spare` hosts at the end start without VMs. Hosts are
-    dealt to the clusters in turn, and so are clusters and pools to the `zones`.
+    dealt to the clusters in turn, and so are clusters and pools to the `zones`. `fences` says how many fence devices
+    each level of a host has: "1" is a BMC, "1,2" a BMC and two switched outlets behind it, "2" two outlets alone.
     """
 
     hosts: int = 3
@@ -30,6 +33,15 @@ class WorldSize:
     zones: int = 1
     spare: int = 0
     watchdog: bool = True
+    fences: str = "1"
+
+    def devices(self) -> tuple[tuple[int, int, int], ...]:
+        """Level, index and how many switched outlets the level has (0: it is a BMC) of each host's fence devices."""
+        found: list[tuple[int, int, int]] = []
+        for level, text in enumerate(self.fences.split(","), 1):
+            outlets = int(text) if level > 1 or int(text) > 1 else 0
+            found += [(level, index, outlets) for index in range(int(text))]
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class Fault:
     mode: str = ""
     amount: float = 0.0
     step: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +214,10 @@ def _check(scenario: Scenario, source: str) -> None:
         value = getattr(scenario.world, name)
         if not low <= value <= high:
             raise ConfigurationError(f"{source}: world.{name} is {value}; allowed is {low} to {high}")
+    if not _FENCES.fullmatch(scenario.world.fences):
+        raise ConfigurationError(
+            f'{source}: world.fences is {scenario.world.fences!r}; allowed is "1", "1,N" or "N", N outlets being 1 to 4'
+        )
     if not 1 <= scenario.world.clusters <= scenario.world.hosts:
         raise ConfigurationError(f"{source}: world.clusters must be between 1 and the number of hosts")
     if not 1 <= scenario.world.zones <= scenario.world.clusters:

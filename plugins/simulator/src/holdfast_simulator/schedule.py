@@ -5,6 +5,7 @@ import random
 from holdfast_simulator.faults import KINDS
 from holdfast_simulator.scenario import Fault, Scenario
 from holdfast_simulator.world.bmc import BmcMode
+from holdfast_simulator.world.host import device_key
 
 _OFTEN = ("power-loss", "hang", "cut-agent", "cut-storage", "isolate-host", "bmc", "server-crash")
 _HARMFUL_MODES = tuple(mode.value for mode in BmcMode if mode is not BmcMode.OK)
@@ -46,4 +47,7 @@ def _draw(chance: random.Random, scenario: Scenario, kind: str, at: float) -> Fa
     step = chance.randint(1, 400) if kind == "server-crash" and chance.random() < 0.7 else 0
     if kind == "clock-jump":
         amount = round(chance.choice((-1, 1)) * chance.uniform(1, 100_000), 3)
-    return Fault(at=at, kind=kind, lasts=lasts, way=way, amount=amount, step=step, **needs)
+    devices = [device_key(level, index) for level, index, _ in world.devices()]
+    # Chance is asked only where there is a choice: the schedules of older scenarios stay as they are.
+    device = chance.choice(devices) if kind == "bmc" and len(devices) > 1 else ""
+    return Fault(at=at, kind=kind, lasts=lasts, way=way, amount=amount, step=step, device=device, **needs)

@@ -195,9 +195,8 @@ async def _serve(manager: Any) -> None:
 
 
 def _words(fault: Fault) -> str:
-    return " ".join(
-        part for part in (fault.kind, fault.pool, fault.mode, fault.way if fault.way != "both" else "") if part
-    )
+    way = fault.way if fault.way != "both" else ""
+    return " ".join(part for part in (fault.kind, fault.pool, fault.device, fault.mode, way) if part)
 
 
 def run_scenario(scenario: Scenario, seed: int | None = None) -> Result:

@@ -30,7 +30,9 @@ def shrink(failed: Result, run: Run = run_scenario, budget: int = 200) -> Result
 
 def _simpler(scenario: Scenario) -> Iterator[Scenario]:
     """Simpler scenarios, the boldest steps first."""
-    return chain(_without_faults(scenario), _smaller_worlds(scenario), _plainer_faults(scenario))
+    return chain(
+        _without_faults(scenario), _smaller_worlds(scenario), _fewer_devices(scenario), _plainer_faults(scenario)
+    )
 
 
 def _without_faults(scenario: Scenario) -> Iterator[Scenario]:
@@ -51,6 +53,11 @@ def _smaller_worlds(scenario: Scenario) -> Iterator[Scenario]:
         used = {getattr(fault, name.removesuffix("s")) for fault in scenario.faults}
         if value > least and f"{prefix}{value}" not in used:
             yield replace(scenario, world=replace(scenario.world, **{name: value - 1}))
+
+
+def _fewer_devices(scenario: Scenario) -> Iterator[Scenario]:
+    if scenario.world.fences != "1" and not any(fault.device for fault in scenario.faults):
+        yield replace(scenario, world=replace(scenario.world, fences="1"))
 
 
 def _plainer_faults(scenario: Scenario) -> Iterator[Scenario]:

@@ -60,6 +60,10 @@ class Bmc:
         factor = self.slowness if self.mode is BmcMode.SLOW else 1.0
         time.call_at(time.now() + seconds * factor, callback, *args)
 
+    @property
+    def _has_power(self) -> bool:
+        return self.host.fed
+
     def _trouble(self, password: Secret) -> Exception | None:
         digest = self._password_digest
         wrong = digest and digest != _digest(password)
@@ -71,13 +75,13 @@ class Bmc:
 
     def status(self, reply: Reply, password: Secret) -> None:
         """Answer a power reading, after its time; the chassis is looked at when the answer leaves."""
-        if self.mode is not BmcMode.DEAD:
+        if self._has_power and self.mode is not BmcMode.DEAD:
             self._after(self.host.world.physics.bmc_status, self._answer_status, reply, password)
 
     def _answer_status(self, reply: Reply, password: Secret) -> None:
         if self.mode is BmcMode.FLAPPING:
             self._answer_flapping(reply)
-        elif self.mode is not BmcMode.DEAD:
+        elif self._has_power and self.mode is not BmcMode.DEAD:
             reply(self._trouble(password) or self._chassis())
 
     def examine(self, reply: Reply, password: Secret) -> None:
@@ -118,7 +122,7 @@ class Bmc:
 
     def order(self, reply: Reply, server: str, action: PowerAction, password: Secret) -> None:
         """Take a power action: answer at once that it is accepted, carry it out after its time."""
-        if self.mode is BmcMode.DEAD:
+        if self.mode is BmcMode.DEAD or not self._has_power:
             return
         self.host.world.tell(What.POWER_ORDERED, host=self.host.uuid, server=server, detail=action.value)
         trouble = self._trouble(password)
@@ -135,7 +139,7 @@ class Bmc:
 
     def change_password(self, reply: Reply, password: Secret, new_password: Secret) -> None:
         """Change the password it accepts."""
-        if self.mode is BmcMode.DEAD:
+        if self.mode is BmcMode.DEAD or not self._has_power:
             return
         trouble = self._trouble(password)
         if trouble is None:

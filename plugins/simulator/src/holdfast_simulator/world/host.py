@@ -11,6 +11,7 @@ from holdfast_simulator.world.guests import Guest, GuestBook
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.lease import HostLease
 from holdfast_simulator.world.network import STORAGE
+from holdfast_simulator.world.outlet import Outlet
 from holdfast_simulator.world.timing import Timer
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class Condition(StrEnum):
     BOOTING = "booting"
     UP = "up"
     HUNG = "hung"
+
+
+def device_key(level: int, index: int) -> str:
+    """What a fence device is called among those of its host."""
+    return f"{level}.{index}" if index else str(level)
 
 
 class SimHost:
@@ -58,6 +64,7 @@ class SimHost:
         self.book = GuestBook(size.ram)
         self.lease = HostLease(self)
         self.bmcs: dict[str, Bmc] = {}
+        self._lost_feed = False
         self._boot_timer: Timer | None = None
 
     @property
@@ -80,11 +87,44 @@ class SimHost:
         return (self.boots, self.lease.lapses()) if self.powered else None
 
     def bmc(self, level: str = "1") -> Bmc:
-        """One of its BMCs; each switches the same chassis."""
+        """One of its BMCs, each of which switches the same chassis, or one of its outlets.
+
+        Called by its level, and where it is not the first of it, its level and index: "1", "2.1".
+        """
         found = self.bmcs.get(level)
         if found is None:
             found = self.bmcs[level] = Bmc(self, level)
         return found
+
+    # --- outlets
+
+    def wire(self, level: int, outlets: int) -> None:
+        """Let the host be fed by so many switched outlets, which are a fence level. Idempotent."""
+        for index in range(outlets):
+            key = device_key(level, index)
+            if not isinstance(self.bmcs.get(key), Outlet):
+                self.bmcs[key] = Outlet(self, key)
+
+    @property
+    def fed(self) -> bool:
+        """Whether any of its supplies has power: always, if it has no switched outlets.
+
+        An outlet may stand among its devices by mistake, and feed another host.
+        """
+        outlets = [device for device in self.bmcs.values() if isinstance(device, Outlet) and device.host is self]
+        return not outlets or any(outlet.live for outlet in outlets)
+
+    def feeding_changed(self) -> None:
+        """An outlet was switched: without any the chassis is off; with the first again it is as it was."""
+        if not self.fed:
+            self._lost_feed = self.powered
+            for device in self.bmcs.values():
+                if not isinstance(device, Outlet):
+                    device.forget_orders()
+            self.power_off("no outlet feeds it")
+        elif self._lost_feed:
+            self._lost_feed = False
+            self.power_on("an outlet feeds it again")
 
     # --- power
 
@@ -98,7 +138,7 @@ class SimHost:
 
     def power_on(self, why: str) -> None:
         """The chassis gets power and begins to boot."""
-        if self.powered:
+        if self.powered or not self.fed:
             return
         self.world.tell(What.POWER_CHANGED, host=self.uuid, detail=f"on: {why}")
         self._begin_boot()
@@ -261,6 +301,7 @@ class SimHost:
             "watchdog": self.has_watchdog,
             "pools": self.pools,
             "book": self.book.dump(),
+            "lost_feed": self._lost_feed,
             "bmcs": {level: bmc.dump() for level, bmc in self.bmcs.items()},
         }
 
@@ -277,5 +318,8 @@ class SimHost:
             self.mount(pool_uuid)
         if self.condition is Condition.BOOTING:
             self.await_boot(max(0.0, self.boot_due - self.world.time.wall()))
+        self._lost_feed = bool(data.get("lost_feed", False))
         for level, kept in data["bmcs"].items():
+            if kept.get("outlet"):
+                self.bmcs[level] = Outlet(self, level)
             self.bmc(level).load(kept)
