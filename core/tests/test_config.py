@@ -39,7 +39,7 @@ def test_without_any_file_the_embedded_default_applies() -> None:
     config = load_config(environ={})
     assert config.source == "(built-in defaults)"
     assert {point: config.selected(point) for point in ("service", *CHOICES)} == {
-        "service": ("manager", "api"), "database": ("sqlite",), "store": ("sql",), "coordinator": ("local",),
+        "service": ("agents", "manager", "api"), "database": ("sqlite",), "store": ("sql",), "coordinator": ("local",),
         "placement": ("scope", "dedicated", "capacity", "anti-affinity", "spread"), "notifier": ("log",),
         "provider": None, "oobm": None, "heartbeat": None, "hypervisor": None,
     }  # fmt: skip
@@ -179,5 +179,14 @@ def test_any_document_is_accepted_whole_or_refused_by_name(document: dict[str, A
     except ConfigurationError as error:
         assert str(error).startswith("any.toml: ")  # noqa: PT017 - both ends are allowed, each has its own fact
     else:
-        assert set(document) <= {"server", *CHOICES, *CATALOGUE.names("service"), "manager", "api", "webui", "agent"}
+        assert set(document) <= {
+            "server",
+            *CHOICES,
+            *CATALOGUE.names("service"),
+            "agents",
+            "manager",
+            "api",
+            "webui",
+            "agent",
+        }
         assert config.server.services

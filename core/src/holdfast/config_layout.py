@@ -34,7 +34,9 @@ PROCESS: dict[str, Option] = {
         Path, None, "where the process keeps its files; must be absolute or relative to where it starts"
     ),
     "key_file": Option(Path, Path("secret.key"), "the key that BMC secrets are encrypted with at rest"),
-    "services": Option(tuple, ("manager", "api"), "what this process runs, started in this order", check=_some),
+    "services": Option(
+        tuple, ("agents", "manager", "api"), "what this process runs, started in this order", check=_some
+    ),
     "log_level": Option(
         str, "info", "least severe log lines that are written", choices=("debug", "info", "warning", "error")
     ),

@@ -26,10 +26,11 @@ _PORT_TRIES = 100
 _LAST_LINES = 15
 
 _CONFIGURATION = """\
-# The embedded defaults: SQLite, the coordinator of a single process, the services manager and api.
+# The embedded defaults: SQLite, the coordinator of a single process. Simulated hosts have no agents to listen to.
 [server]
 name = "{name}"
 data_dir = "{data_dir}"
+services = ["manager", "api"]
 
 [api]
 address = "{address}"
