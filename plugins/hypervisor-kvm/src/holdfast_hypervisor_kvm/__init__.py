@@ -1,0 +1,1 @@
+"""Hypervisor driver `kvm`: QEMU guests of one host, through its libvirtd."""

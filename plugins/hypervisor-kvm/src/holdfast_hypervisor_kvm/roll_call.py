@@ -1,0 +1,85 @@
+"""Every VM that this host has, from all that knows of them: libvirt, the kernel's processes, and the run book."""
+
+from pathlib import Path
+
+from holdfast.model import GuestState
+from holdfast.model.views import VmReport
+
+from holdfast_hypervisor_kvm import end_notes
+from holdfast_hypervisor_kvm.capacity import boot_id
+from holdfast_hypervisor_kvm.deadline import Deadline
+from holdfast_hypervisor_kvm.domain_xml import domain_uuid
+from holdfast_hypervisor_kvm.processes import Processes
+from holdfast_hypervisor_kvm.run_book import RunBook
+from holdfast_hypervisor_kvm.sightings import Sighting
+from holdfast_hypervisor_kvm.starting import Starting
+from holdfast_hypervisor_kvm.watch import Watch
+
+_FINDING_SECONDS = 10.0
+
+
+class RollCall:
+    """Answers `list_vms`, and finds ends that no event told of."""
+
+    def __init__(self, watch: Watch, book: RunBook, processes: Processes, starting: Starting, logs: Path) -> None:
+        self._watch = watch
+        self._book = book
+        self._processes = processes
+        self._starting = starting
+        self._logs = logs
+
+    def reports(self, limit: Deadline) -> tuple[VmReport, ...]:
+        """What `list_vms` answers. An end that was not acknowledged by a stop yet is listed with how it came."""
+        self._find(limit)
+        pages = self._book.pages()
+        found = self._watch.connection.look("listing VMs", limit, self._watch.sightings.all)
+        guests = self._processes.guests()
+        reports = {uuid: self._report(seen) for uuid, seen in found.items()}
+        for vm_uuid, page in pages.items():
+            uuid = domain_uuid(vm_uuid)
+            if uuid in reports or page.begun < 0:
+                continue
+            if uuid in guests:
+                text = "its QEMU process runs although libvirt does not know it"
+                reports[uuid] = VmReport(vm_uuid, GuestState.UNKNOWN, page.begun, text)
+            elif self._starting.is_underway(vm_uuid):
+                reports[uuid] = VmReport(vm_uuid, GuestState.UNKNOWN, page.begun, "it is starting")
+            elif page.begun > page.revoked:
+                state = GuestState(page.ended) if page.ended else GuestState.ABSENT
+                reports[uuid] = VmReport(vm_uuid, state, page.begun, page.reason)
+        return tuple(reports.values())
+
+    def _report(self, seen: Sighting) -> VmReport:
+        mark = seen.mark
+        if seen.state is GuestState.PAUSED and not self._was_let_go(seen):
+            return VmReport(mark.vm_uuid, GuestState.UNKNOWN, mark.run_epoch, "it is starting")
+        return VmReport(mark.vm_uuid, seen.state, mark.run_epoch, self._watch.reason_of(seen))
+
+    def _was_let_go(self, seen: Sighting) -> bool:
+        page = self._book.pages().get(seen.mark.vm_uuid)
+        return page is None or page.begun != seen.mark.run_epoch or page.let_go
+
+    def find_ends(self) -> None:
+        """Runs that ended while nobody listened: write down how, as far as libvirt's log or the host's boot tells."""
+        self._find(Deadline(_FINDING_SECONDS))
+
+    def _find(self, limit: Deadline) -> None:
+        pages = self._book.pages()
+        doubtful = {
+            vm_uuid: page
+            for vm_uuid, page in pages.items()
+            if page.begun > page.revoked and not page.ended and not self._starting.is_underway(vm_uuid)
+        }
+        if not doubtful:
+            return
+        found = self._watch.connection.look("listing VMs", limit, self._watch.sightings.all)
+        guests, boot = self._processes.guests(), boot_id(Path("/proc"))
+        for vm_uuid, page in doubtful.items():
+            uuid = domain_uuid(vm_uuid)
+            if uuid in found or uuid in guests:
+                continue
+            state, reason = GuestState.ABSENT, "its host was restarted"
+            if page.boot == boot:
+                told = end_notes.how_it_ended(self._logs, page.name, page.begun_at)
+                state, reason = told or (GuestState.ABSENT, "it is gone, and libvirt does not say why")
+            self._watch.ended(uuid, vm_uuid, page.begun, state, reason)

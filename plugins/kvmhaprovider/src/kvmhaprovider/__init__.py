@@ -1,0 +1,1 @@
+"""HA provider `kvmhaprovider`: how KVM hosts are judged and fenced."""
