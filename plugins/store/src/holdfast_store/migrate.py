@@ -1,35 +1,17 @@
 """Brings the schema up to date, one server at a time."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.errors import StoreUnavailable
 
 from holdfast_store.options import WRITE_OPTION
+from holdfast_store.revisions import needed_revision, present_revisions
 from holdfast_store.vault import Vault
 
-_FOLDER = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 120
-
-
-def configuration() -> Config:
-    """Alembic's configuration; there is no alembic.ini."""
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    return config
-
-
-def newest_revision() -> str:
-    """The revision that this program needs."""
-    head = ScriptDirectory(str(_FOLDER)).get_current_head()
-    assert head is not None, "the package was built without its migrations"
-    return head
 
 
 def migrate(engine: sa.Engine, vault: Vault) -> None:
@@ -37,29 +19,19 @@ def migrate(engine: sa.Engine, vault: Vault) -> None:
     with engine.connect() as plain:
         connection = plain.execution_options(**{WRITE_OPTION: True})
         with _alone(connection), connection.begin():
-            _refuse_newer(connection)
             _upgrade(connection)
             vault.establish(connection)
 
 
-def _refuse_newer(connection: sa.Connection) -> None:
-    script = ScriptDirectory(str(_FOLDER))
-    known = {revision.revision for revision in script.walk_revisions()}
-    current = set(MigrationContext.configure(connection).get_current_heads())
-    if current - known:
-        raise ConfigurationError(
-            f"the database has schema revision {', '.join(sorted(current - known))}, which is newer than this program "
-            f"(it knows up to {script.get_current_head()}): install the version of Holdfast that made it, or restore "
-            "the backup taken before that upgrade"
-        )
-
-
 def _upgrade(connection: sa.Connection) -> None:
-    config = configuration()
-    script = ScriptDirectory.from_config(config)
-    config.attributes["connection"] = connection
-    with EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs("head", revision)):
-        script.run_env()
+    current = present_revisions(connection)
+    if current == {needed_revision()}:
+        return
+    # Its own lines say which plugins it sets up, as soon as it is imported; ours says what was upgraded.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from holdfast_store.upgrade import upgrade
+
+    upgrade(connection, current)
 
 
 @contextmanager
