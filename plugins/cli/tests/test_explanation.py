@@ -135,3 +135,15 @@ def test_an_undecided_name_is_told(
 
     assert main(["explain", "x"]) == 1
     assert complaint in capsys.readouterr().err
+
+
+def test_a_vm_that_waits_tells_its_place_and_its_attempts() -> None:
+    """What the management server sees now, in words."""
+    restart = {
+        "place": 2, "of": 9, "failedstarts": 1, "mostfailedstarts": 5, "waits": 3, "planner": "ms1", "starter": "",
+    }  # fmt: skip
+    text = vm_story({"name": "a", "state": "Stopped", "live": {"waitingfor": ["room"], "restart": restart}})
+    assert "  waits for  room\n" in text
+    assert (
+        "place 2 of 9 in the order of restarts; failed starts 1 of 5, waits for a host 3; planned by server ms1" in text
+    )

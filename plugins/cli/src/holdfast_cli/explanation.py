@@ -98,12 +98,23 @@ def vm_story(told: Answer) -> str:
     if told.get("haverdict"):
         lines.append(f"  HA         {told['haverdict']}")
     lines += [f"  warning    {text}" for text in told.get("hawarnings", [])]
-    lines += [f"  waits for  {sentence}" for sentence in (told.get("live") or {}).get("waitingfor", [])]
+    live = told.get("live") or {}
+    lines += [f"  waits for  {sentence}" for sentence in live.get("waitingfor", [])]
+    if live.get("restart"):
+        lines.append(f"  restart    {_standing(live['restart'])}")
     for permit in told.get("permits", []):
         lines += list(_run(permit))
     for work in told.get("work", []):
         lines += list(_restart(work))
     return _text(lines)
+
+
+def _standing(restart: Mapping[str, Any]) -> str:
+    place = f"place {restart['place']} of {restart['of']} in the order of restarts; " if "place" in restart else ""
+    tried = f"failed starts {restart.get('failedstarts', 0)} of {restart.get('mostfailedstarts', '?')}"
+    planner = f"; planned by server {restart['planner']}" if restart.get("planner") else ""
+    starter = f"; started by server {restart['starter']}" if restart.get("starter") else ""
+    return f"{place}{tried}, waits for a host {restart.get('waits', 0)}{planner}{starter}"
 
 
 def _run(permit: Mapping[str, Any]) -> Iterator[str]:

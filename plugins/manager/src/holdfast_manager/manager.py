@@ -38,6 +38,7 @@ from holdfast_manager.restarts import Restarts
 from holdfast_manager.runs import Runs
 from holdfast_manager.standing_orders import StandingOrders
 from holdfast_manager.starting import Starting
+from holdfast_manager.vm_explaining import VmExplainer
 
 log = logging.getLogger("holdfast.manager")
 
@@ -79,6 +80,7 @@ class Manager:
         self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
         self.housekeeping = Housekeeping(self.desk)
+        self._vm_explainer = VmExplainer(self)
         self._bell = bell
         self._loops: list[asyncio.Task[Any]] = []
         self._news = asyncio.Event()
@@ -313,6 +315,10 @@ class Manager:
     def explain_host(self, uuid: str) -> dict[str, Any]:
         """The live part of an explanation, for the API in the same process; {} if this server does not own the host."""
         return explain_host(self.desk, self.hosts, uuid)
+
+    def explain_vm(self, uuid: str) -> dict[str, Any]:
+        """The live part of a VM's explanation. Blocks: it reads the store; may be called from any thread."""
+        return self._vm_explainer.explain(uuid)
 
     async def refresh_inventory(self) -> None:
         """Read the tables now, because this server itself just changed them."""

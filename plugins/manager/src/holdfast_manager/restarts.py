@@ -11,20 +11,20 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.planner import Plan
-from holdfast.engine.restart_order import RestartItem, restart_order
+from holdfast.engine.restart_order import restart_order
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, Insert, Query, Update
-from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, VmType, Work, WorkReason, WorkStep
+from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, Work, WorkReason, WorkStep
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.placing import Placing
+from holdfast_manager.restart_items import restart_item
 from holdfast_manager.runs import Placed, Runs
 from holdfast_manager.starting import Starting
 
 log = logging.getLogger("holdfast.manager.restarts")
 
-_SYSTEM = frozenset({VmType.ROUTER, VmType.ELASTIC_LOAD_BALANCER, VmType.CONSOLE_PROXY, VmType.SECONDARY_STORAGE})
 _BATCH = 500
 _BEGUN_TOGETHER = 2000
 """Starts take the time of the permits that are still to come, so they wait for that many; hosts are slower anyway."""
@@ -118,13 +118,7 @@ class Restarts:
 
     async def _place(self, ready: list[tuple[Work, Vm]]) -> None:
         hosts = self._desk.inventory.hosts
-        order = restart_order(
-            RestartItem(
-                vm.uuid, vm.type in _SYSTEM, vm.ha_priority, tuple(d for d in vm.depends_on.split(",") if d),
-                vm.cpu * vm.cpu_speed, vm.ram, str(vm.cluster_id),
-            )
-            for _, vm in ready
-        )  # fmt: skip
+        order = restart_order(restart_item(vm) for _, vm in ready)
         rank = {uuid: number for number, uuid in enumerate(order.vm_uuids)}
         ready = sorted(ready, key=lambda pair: rank[pair[1].uuid])
         requests = []

@@ -29,6 +29,7 @@ class ManagerService:
         self._manager.address = context.live.get("agents.address", self._manager.address)
         await self._manager.start()
         context.live["manager.explain_host"] = self._manager.explain_host
+        context.live["manager.explain_vm"] = self._manager.explain_vm
 
     @hookimpl
     async def wait(self) -> None:

@@ -27,6 +27,8 @@ class Starting:
         self._desk = desk
         self._runs = runs
         self._underway: set[int] = set()
+        self._queued: set[int] = set()
+        """Of those, the ones that wait for their host's turn."""
         self._slots = Slots(lambda: desk.inventory.settings.whole("ha.starts.per.host"))
         self.kick: Callable[[], None] = lambda: None
 
@@ -45,10 +47,16 @@ class Starting:
             self._underway.add(work.id)
             self._desk.spawn(self._carry_on(work, target))
 
+    def waits_for_a_turn(self, work: Work) -> bool:
+        """Whether its start waits because the host is at its bound. May be asked from any thread."""
+        return work.id in self._queued
+
     async def _carry_on(self, work: Work, target: Host) -> None:
         finished = False
+        self._queued.add(work.id)
         try:
             async with self._slots.one(target.id):
+                self._queued.discard(work.id)
                 finished = await self._one(work, target)
         except Conflict as problem:
             log.info("VM work %d: somebody else was first: %s", work.id, problem)
@@ -57,6 +65,7 @@ class Starting:
             log.warning("VM work %d is held up: %s", work.id, problem)
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
         finally:
+            self._queued.discard(work.id)
             self._underway.discard(work.id)
             if not finished:
                 self.kick()
