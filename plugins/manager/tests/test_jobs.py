@@ -270,6 +270,30 @@ def test_a_host_may_die_while_a_vm_moves(make_bed: Callable[..., Bed], victim: s
     bed.check_once()
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_each_side_of_a_move_is_ended_by_its_own_owner(make_bed: Callable[..., Bed], moved: bool) -> None:
+    """S5: a move that was not confirmed is settled by whoever owns the host that has to be told."""
+    bed = make_bed(hosts=6, settings={"ha.vm.start.timeout": "1.5"}, physics=Physics(vm_migrate=1.0 if moved else 2.5))
+    source = 1
+    target = next(number for number in range(2, 7) if bed.owner(f"h{number}") != bed.owner("h1"))
+    vm = bed.add_vm("vm1", source)
+    job = bed.job("migrateVirtualMachine", source, virtualmachineid=vm, hostid=target)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.MIGRATING, 10, step=0.01)
+    if moved:  # the answer is lost
+        bed.run(0.9)
+        bed.cut("agent", "h1", bed.owner("h1"), both_ways=False)
+        bed.run(0.3)
+        bed.mend("agent", "h1", bed.owner("h1"))
+    outcome = bed.outcome(job)
+    assert outcome.job_status == (1 if moved else 2), outcome.job_result
+    assert bed.vm(vm).host_id == (target if moved else source)
+    for one in bed.world.chronicle.trace:
+        if one.what is What.SENT and one.detail in ("stop", "start", "migrate"):
+            assert one.server == bed.owner(one.host), one.line()
+    bed.run(5)
+    bed.check_once()
+
+
 @pytest.mark.parametrize("command", ["startVirtualMachine", "stopVirtualMachine", "destroyVirtualMachine"])
 def test_a_vm_that_moves_is_neither_started_nor_stopped_meanwhile(bed: Bed, command: str) -> None:
     """S1: the order is refused; the move ends as if nothing was."""

@@ -284,6 +284,18 @@ def hosts_of_every_zone_are_looked_at(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(placing, "rooms", rooms)
 
 
+@planted("S9", POWER_LOSS, world=WorldSize(servers=1, hosts=4, clusters=2, vms=4))
+def the_other_cluster_is_asked_first(patch: pytest.MonkeyPatch) -> None:
+    """A host of the VM's own cluster has room, and the VM goes to the other cluster."""
+    placing = manager_part("placing", "Placing")
+    real = placing.request
+
+    def request(self: Any, *given: Any, **more: Any) -> Any:
+        return replace(real(self, *given, **more), cluster="c2")
+
+    patch.setattr(placing, "request", request)
+
+
 # --- S10: nothing is given up silently ------------------------------------------------------------------------------
 
 
@@ -316,6 +328,18 @@ def a_restart_is_given_up_without_an_alert(patch: pytest.MonkeyPatch) -> None:
 def a_watchdog_spares_no_host(patch: pytest.MonkeyPatch) -> None:
     """The host that lost its pool runs no VM."""
     patch.setattr(HostLease, "_endangered", lambda self: True)
+
+
+@planted(
+    "S11",
+    Fault(at=1.0, kind="order-ha-off", host="h3", lasts=70.0),
+    Fault(at=20.0, kind="cut-storage", host="h3", pool="p1", lasts=30.0),
+)
+def agents_are_not_told_that_ha_is_off(patch: pytest.MonkeyPatch) -> None:
+    """The host that lost its pool runs a VM, and its HA has been off for twenty seconds."""
+    orders = manager_part("standing_orders", "StandingOrders")
+    real = orders._orders
+    patch.setattr(orders, "_orders", lambda self, *given: replace(real(self, *given), ha=True))
 
 
 # --- both ways ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import Conflict, HoldfastError
@@ -131,6 +131,7 @@ class Desk:
         """`function`, but `Conflict` if this server no longer owns the host when its turn in a pool comes (S5)."""
         epoch = self.epoch(host)
 
+        @wraps(function)  # its name is in the words of a deadline that passed
         def call(*args: Any) -> T:
             if not epoch or self.epoch(host) != epoch:
                 raise Conflict(f"this server does not own host {host.name} any more")

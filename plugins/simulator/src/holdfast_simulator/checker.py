@@ -26,13 +26,18 @@ from holdfast.model import (
     Row,
     StoragePool,
     Vm,
+    VmState,
+    Work,
+    WorkStep,
 )
 from holdfast.settings import Settings
 
+from holdfast_simulator.cluster_first import ClusterFirst
 from holdfast_simulator.memory_store import MemoryStore
 from holdfast_simulator.scenario import Scenario
+from holdfast_simulator.told_off import ToldOff
 from holdfast_simulator.wellbeing import Wellbeing
-from holdfast_simulator.world.happenings import Happening, What
+from holdfast_simulator.world.happenings import MOVED, Happening, What
 from holdfast_simulator.world.network import COORDINATOR, DATABASE
 from holdfast_simulator.world.world import World
 
@@ -63,6 +68,9 @@ class Checker:
         self._store = store
         self._settings = Settings(scenario.settings)
         self._wellbeing = Wellbeing(world, scenario)
+        self._cluster_first = ClusterFirst(store)
+        servers = tuple(f"ms{number}" for number in range(1, scenario.world.servers + 1))
+        self._told_off = ToldOff(world, store, self._wellbeing, servers)
         self._hosts = {row.uuid: row for row in store.select(Host, Query())}
         self._names = {row.id: row.uuid for row in self._hosts.values()}
         self._vms = {row.id: row.uuid for row in store.select(Vm, Query())}
@@ -100,7 +108,8 @@ class Checker:
         if own.state == PermitState.ENDED:
             self.report("S1", f"run {event.run_epoch} of {event.vm} began on {event.host} after its permit had ended")
         for permit in permits.values():
-            if permit.run_epoch < event.run_epoch and permit.state != PermitState.ENDED:
+            moved = event.detail == MOVED and permit.state == PermitState.RUNNING
+            if permit.run_epoch < event.run_epoch and permit.state != PermitState.ENDED and not moved:
                 self.report(
                     "S1", f"run {event.run_epoch} of {event.vm} began while run {permit.run_epoch} was not ended"
                 )
@@ -110,6 +119,9 @@ class Checker:
         return self._store.select(Permit, Query(equal={"vm_id": ids[0]})) if ids else []
 
     def _committed(self, changes: Sequence[Change]) -> None:
+        self._cluster_first.note(changes, self._world.time.now())
+        self._told_off.note(changes)
+        self._restarted(changes)
         for change in changes:
             if isinstance(change, Insert) and isinstance(change.row, Permit):
                 self._permit_given(change.row)
@@ -129,11 +141,22 @@ class Checker:
         if permit.proof_kind == ProofKind.NEVER_RAN and permit.run_epoch > 1:
             self.report("S1", f"run {permit.run_epoch} of {vm} was permitted as if it had never run")
         live = [(host, epoch) for host, epoch in self._possible_runs(vm) if epoch < permit.run_epoch]
-        if live:
+        if live and not self._is_move(row, permit, live):
             self.report("S1", f"run {permit.run_epoch} of {vm} was permitted while {live} can still write")
         self._check_reach(row, target)
         if target.resource_state != ResourceState.ENABLED:
             self.report("S8", f"{vm} was permitted on {target.name}, which is {target.resource_state}")
+
+    def _is_move(self, vm: Vm, permit: Permit, live: list[tuple[str, int]]) -> bool:
+        """Whether the one run that lives is handed over to this one by a live migration."""
+        earlier = [one for one in self._permits(vm.uuid) if one.run_epoch < permit.run_epoch]
+        before = [one for one in earlier if one.state != PermitState.ENDED]
+        return (
+            vm.state == VmState.MIGRATING
+            and len(before) == 1
+            and before[0].state == PermitState.RUNNING
+            and live == [(self._names[before[0].host_id], before[0].run_epoch)]
+        )
 
     def _check_reach(self, vm: Vm, target: Host) -> None:
         pool = self._store.get(StoragePool, vm.pool_id or 0)
@@ -143,6 +166,19 @@ class Checker:
             self.report("S9", f"{vm.uuid} was permitted on {target.name}, away from its local storage {pool.name}")
         elif pool is not None and pool.scope == "CLUSTER" and pool.cluster_id != target.cluster_id:
             self.report("S9", f"{vm.uuid} was permitted on {target.name}, which its storage {pool.name} does not serve")
+
+    def _restarted(self, changes: Sequence[Change]) -> None:
+        """HA restarts of this batch: in their own cluster, as long as that can take them."""
+        for change in changes:
+            if not (isinstance(change, Update) and change.record is Work):
+                continue
+            if change.values.get("step") != WorkStep.RESTARTING or self._wellbeing.any_cut_lately(DATABASE):
+                continue
+            work = self._row(Work, change.id)
+            vm, target = self._row(Vm, work.instance_id), self._row(Host, work.target_host_id or 0)
+            wrong = self._cluster_first.violation(work, vm, target, self._world.time.now())
+            if wrong:
+                self.report("S9", wrong)
 
     def _permit_ended(self, change: Update) -> None:
         permit = self._row(Permit, change.id)
@@ -274,6 +310,8 @@ class Checker:
         reached = [pool for pool in host.pools if host.reaches(pool)]
         if not mine or reached:
             self.report("S11", f"{event.host} reset itself with VMs {mine} and the pools {reached} in reach")
+        if event.host in self._told_off.must_know:
+            self.report("S11", f"{event.host} reset itself although its host HA is off")
 
     # --- S10 and liveness
 

@@ -1,4 +1,7 @@
-"""The kinds of fault: how each is brought about in a running world, and how it is mended."""
+"""The kinds of fault: how each is brought about in a running world, and how it is mended.
+
+Orders of operators are among them: they come at the worst moments, and what they undo is undone in the end.
+"""
 
 import math
 from collections.abc import Callable
@@ -23,12 +26,17 @@ WAYS = ("both", "to", "from")
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One kind. `needs` are the fields that name what it strikes; `strike` does it, `mend` undoes it."""
+    """One kind. `needs` are the fields that name what it strikes; `strike` does it, `mend` undoes it.
+
+    `may` are fields that it also takes; `modes` are what its `mode` may be.
+    """
 
     summary: str
     needs: tuple[str, ...]
     strike: Act
     mend: Act
+    may: tuple[str, ...] = ()
+    modes: tuple[str, ...] = tuple(BmcMode)
 
 
 def _nothing(session: "Session", fault: Fault) -> None:
@@ -173,6 +181,26 @@ KINDS: dict[str, FaultKind] = {
         "a host refuses every start", ("host",), lambda s, f: s.fail_starts(f.host, "no such machine type"),
         lambda s, f: s.fail_starts(f.host, ""),
     ),
+    "order-stop": FaultKind(
+        "an operator stops a VM (`mode` forced: without asking its guest), and starts it again", ("vm",),
+        lambda s, f: s.operator.stop(f.vm, f.mode == "forced"), lambda s, f: s.operator.start(f.vm),
+        may=("mode",), modes=("forced",),
+    ),
+    "order-reboot": FaultKind("an operator reboots a VM", ("vm",), lambda s, f: s.operator.reboot(f.vm), _nothing),
+    "order-migrate": FaultKind(
+        "an operator moves a VM, to `host` if one is given", ("vm",),
+        lambda s, f: s.operator.migrate(f.vm, f.host), _nothing, may=("host",),
+    ),
+    "order-ha-off": FaultKind(
+        "an operator switches host HA off for a host, and on again", ("host",),
+        lambda s, f: s.operator.host(f.host, "disableHAForHost", "hostid"),
+        lambda s, f: s.operator.host(f.host, "enableHAForHost", "hostid"),
+    ),
+    "order-maintenance": FaultKind(
+        "an operator puts a host into maintenance, and takes it back", ("host",),
+        lambda s, f: s.operator.host(f.host, "prepareHostForMaintenance"),
+        lambda s, f: s.operator.host(f.host, "cancelHostMaintenance"),
+    ),
 }  # fmt: skip
 """All kinds by name."""
 
@@ -190,11 +218,12 @@ def check_fault(fault: Fault, scenario: Scenario, where: str) -> None:
     world = scenario.world
     there = {"host": ("h", world.hosts), "server": ("ms", world.servers), "pool": ("p", world.pools)}
     there["vm"] = ("vm", world.vms)
-    for name in KINDS[fault.kind].needs:
+    kind = KINDS[fault.kind]
+    for name in (*kind.needs, *(name for name in kind.may if getattr(fault, name))):
         value = getattr(fault, name)
         if name == "mode":
-            if value not in list(BmcMode):
-                raise ConfigurationError(f"{where}: mode {value!r} is not known; known: {listed(BmcMode)}")
+            if value not in kind.modes:
+                raise ConfigurationError(f"{where}: mode {value!r} is not known; known: {listed(kind.modes)}")
             continue
         prefix, count = there[name]
         if value not in {f"{prefix}{number}" for number in range(1, count + 1)}:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from holdfast.hooks.hypervisor import HostListener, Hypervisor
 from holdfast.hooks.markers import hookimpl
 from holdfast.model import PermitGrant
-from holdfast.model.views import HostView, VmReport, VmSpec
+from holdfast.model.views import HostOrders, HostView, VmReport, VmSpec
 
 from holdfast_simulator.seat import Seat
 from holdfast_simulator.world.agents import Move, Start, Stop
@@ -59,6 +59,12 @@ class SimulatorHypervisor(Seat, Hypervisor):
         reports = self.gateway.ask_agent(self._machine(host), deadline, self.gateway.world.agents.inventory)
         assert isinstance(reports, tuple)
         return reports
+
+    @hookimpl
+    def give_orders(self, host: HostView, orders: HostOrders, deadline: float) -> None:
+        """Tell the agent whether host HA is on; simulated hosts take the rest from the world's physics."""
+        agents = self.gateway.world.agents
+        self.gateway.ask_agent(self._machine(host), deadline, agents.orders, orders.ha)
 
     @hookimpl
     def reboot_vm(self, host: HostView, vm_uuid: str, run_epoch: int, deadline: float) -> None:

@@ -45,6 +45,10 @@ def _draw(chance: random.Random, scenario: Scenario, kind: str, at: float) -> Fa
     way = chance.choice(("both", "both", "to", "from"))
     amount = round(chance.uniform(0.5, 5.0), 3)
     step = chance.randint(1, 400) if kind == "server-crash" and chance.random() < 0.7 else 0
+    if kind == "order-stop":
+        needs["mode"] = chance.choice(("", "forced"))
+    if kind == "order-migrate" and chance.random() < 0.7:
+        needs["host"] = names["host"]
     if kind == "clock-jump":
         amount = round(chance.choice((-1, 1)) * chance.uniform(1, 100_000), 3)
     devices = [device_key(level, index) for level, index, _ in world.devices()]

@@ -11,6 +11,7 @@ from holdfast_simulator.checker import Checker, Violation
 from holdfast_simulator.faults import KINDS
 from holdfast_simulator.furnishing import furnish
 from holdfast_simulator.hub import SimulatedHub, manager_class
+from holdfast_simulator.orders import Operator
 from holdfast_simulator.outcome import is_calm
 from holdfast_simulator.scenario import Fault, Scenario
 from holdfast_simulator.schedule import random_faults
@@ -66,6 +67,7 @@ class Session:
         for host in self.world.hosts.values():
             host.clock_rate = 1.0 + drift.uniform(-_DRIFT, _DRIFT)
         self.checker = Checker(self.world, self.site.store, scenario)
+        self.operator: Operator = Operator(self.world, self.site.store)
 
     # --- servers
 
@@ -178,7 +180,9 @@ class Session:
         while self.site.loop.time() < end and not self.checker.violations:
             step = min(_GLANCE, end - self.site.loop.time())
             self.site.run(step)
-            calm = calm + step if is_calm(self.world, self.site.store) else 0.0
+            self.operator.start_what_was_stopped()
+            settled = not self.operator.pending() and is_calm(self.world, self.site.store)
+            calm = calm + step if settled else 0.0
             if calm >= _CALM:
                 return
 

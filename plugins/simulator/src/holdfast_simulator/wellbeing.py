@@ -10,6 +10,8 @@ from holdfast_simulator.world.world import World
 _KNOWING = 4.0
 """Seconds beyond the limits that a decision, its batch and its probes may take to follow the truth."""
 
+_LATELY = 15.0
+
 
 class Wellbeing:
     """Remembers since when things are as they are. Sampled at each happening, and by the clock in between."""
@@ -74,6 +76,12 @@ class Wellbeing:
     def cut_for(self, kind: str, server: str) -> float:
         """Seconds for which a server has been without its database or coordinator."""
         return self._held_for(("cut", kind, server))
+
+    def any_cut_lately(self, kind: str) -> bool:
+        """Whether some server was, or a moment ago had been, without its database or coordinator."""
+        now = self._world.time.now()
+        found = (self._since.get(("cut", kind, server), (False, -1e9)) for server in self._servers)
+        return any(cut or (since > 0.0 and now - since < _LATELY) for cut, since in found)
 
     def was_down_lately(self, host: str) -> bool:
         """Whether the chassis was off within the last minute."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, InvalidRequest
-from holdfast.hooks.store import Query
+from holdfast.hooks.store import Query, Update
 from holdfast.model import AsyncJob, Host, Vm
 
 from holdfast_manager.desk import Desk
@@ -52,6 +52,11 @@ class Job:
         if found is None or found.removed is not None:
             raise InvalidRequest(f"virtual machine {self.info.get(key, self.row.instance_uuid)} was removed")
         return found
+
+    async def hand_over(self, host: Host) -> None:
+        """Every effect on a host is its owner's: let that server go on. The handler returns None after this."""
+        values = {"host_id": host.id, "mgmt_server_id": None, "last_updated": self.desk.journal.now()}
+        await self.desk.memory.commit([Update(AsyncJob, self.row.id, values)])
 
 
 Handler = Callable[[Job], Awaitable[dict[str, Any] | None]]

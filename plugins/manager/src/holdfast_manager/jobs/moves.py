@@ -19,12 +19,30 @@ def _shown(vm: Vm) -> dict[str, Any]:
     return {"object": "virtualmachine", "id": vm.id}
 
 
+class _AnothersHost(Exception):
+    """What has to be done next is done to `host`, which another server owns (S5)."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(f"host {host.name} is another server's")
+        self.host = host
+
+
 async def _migrate(job: Job) -> dict[str, Any] | None:
+    try:
+        return await _order_move(job)
+    except _AnothersHost as other:
+        await job.hand_over(other.host)
+        return None
+
+
+async def _order_move(job: Job) -> dict[str, Any]:
     vm, permit = await job.manager.runs.newest((await job.vm("virtualmachineid")).id)
     if permit is not None and permit.state == PermitState.RUNNING and _moved_by(job) == permit.run_epoch:
         return _shown(vm)  # by this very job, whose end was not stored
     if vm.state == VmState.MIGRATING and permit is not None and await _go_on(job, vm, permit):
         return _shown(vm)
+    if _moved_by(job) is not None:
+        raise JobFailed(530, f"VM {vm.name} was not moved: {vm.reason or f'it is {vm.state}'}")
     if permit is None or permit.state != PermitState.RUNNING or vm.state != VmState.RUNNING:
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be migrated")
     source = job.desk.inventory.hosts.get(permit.host_id)
@@ -46,8 +64,10 @@ async def _go_on(job: Job, vm: Vm, new: Permit) -> bool:
     opened = (await job.manager.runs.open_permits([vm.id])).get(vm.id, [])
     old = next((permit for permit in opened if permit.id != new.id), None)
     source, target = hosts.get(old.host_id) if old else None, hosts.get(new.host_id)
-    if old is None or source is None or target is None or not desk.membership.owns(source.uuid):
+    if old is None or source is None or target is None:
         return False
+    if not desk.membership.owns(source.uuid) and not desk.membership.owns(target.uuid):
+        raise _AnothersHost(source)
     interrupted = HoldfastError("the management server lost track of the move")
     if await _arrived(job, vm, old, new, source, target, interrupted):
         return True
@@ -58,14 +78,17 @@ async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
     """Move one VM off a host that goes into maintenance; a hypervisor that cannot move it stops and starts it."""
     vm, permit = await job.manager.runs.newest(vm.id)
     if vm.state == VmState.MIGRATING and permit is not None:
-        with suppress(JobFailed):
+        with suppress(JobFailed, _AnothersHost):
             await _go_on(job, vm, permit)
         vm, permit = await job.manager.runs.newest(vm.id)
     if permit is None or permit.state == PermitState.ENDED or permit.host_id != host.id:
         return
     if permit.state != PermitState.RUNNING:
         raise InvalidRequest(f"it is {vm.state}, and can be moved only once it runs")
-    await _move(job, vm, permit, host, None)
+    try:
+        await _move(job, vm, permit, host, None)
+    except _AnothersHost as other:
+        raise JobFailed(530, f"whether it was moved is found out by the owner of host {other.host.name}") from other
 
 
 async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | None) -> None:
@@ -88,7 +111,8 @@ async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | N
     views = job.desk.host_view(source), job.desk.host_view(target)
     try:
         spec = await job.manager.runs.spec(vm)
-        await job.desk.pool("agent").call(seconds, job.desk.hypervisor(source).migrate_vm, *views, spec, grant, seconds)
+        migrate = job.desk.while_owned(source, job.desk.hypervisor(source).migrate_vm)
+        await job.desk.pool("agent").call(seconds, migrate, *views, spec, grant, seconds)
     except HoldfastError as problem:
         if await _arrived(job, moving, permit, next_permit, source, target, problem):
             return
@@ -156,17 +180,21 @@ async def _arrived(
     """Where is it, after a move that was not confirmed? Whether it is at the target, and stored so.
 
     Each side's word is needed: a guest that is still on its way shows on both. Without it the VM stays Migrating, and
-    comparing the hosts, or the fence of either, settles it.
+    comparing the hosts, or the fence of either, settles it. Each side is ended by its own owner: `_AnothersHost` if
+    that is another server.
     """
-    runs = job.manager.runs
+    runs, owns = job.manager.runs, job.desk.membership.owns
     try:
         if not (refused(problem) or isinstance(problem, Unsupported)):
             if await runs.is_running(vm, target, new.run_epoch, paused_too=False):
+                if not owns(source.uuid):
+                    raise _AnothersHost(source)
                 await runs.stop(vm, source, old.run_epoch)
                 await _moved(job, vm, old, new, source, target)
                 return True
-            driver, view = job.desk.hypervisor(target), job.desk.host_view(target)
-            await job.desk.pool("agent").call(30.0, driver.stop_vm, view, vm.uuid, new.run_epoch, False, 30.0)
+            if not owns(target.uuid):
+                raise _AnothersHost(target)
+            await runs.stop(vm, target, new.run_epoch)
     except HoldfastError as trouble:
         log.warning("VM %s: whether it reached host %s is not known yet: %s", vm.name, target.name, trouble)
         return False
@@ -175,9 +203,10 @@ async def _arrived(
         "state": PermitState.ENDED, "ended": job.desk.journal.now(),
         "ended_by": host_report(target, text, new.run_epoch),
     }  # fmt: skip
+    guard = source if owns(source.uuid) else target
     await job.desk.memory.commit(
         [
-            OwnedBy(source.id, job.desk.epoch(source)),
+            OwnedBy(guard.id, job.desk.epoch(guard)),
             Update(Permit, new.id, ended, {"state": PermitState.ISSUED}),
             _vm_update(vm, {"state": VmState.RUNNING, "reason": text[:1000]}),
         ]

@@ -61,7 +61,7 @@ async def _go_on(job: Job, vm: Vm, permit: Permit) -> dict[str, Any] | None:
     if target is None:
         raise JobFailed(530, f"VM {vm.name}: the host of its run {permit.run_epoch} is gone")
     if not job.desk.membership.owns(target.uuid):
-        await _hand_over(job, target)
+        await job.hand_over(target)
         return None
     return await _send_start(job, vm, permit, target)
 
@@ -86,7 +86,7 @@ async def _begin(job: Job, vm: Vm) -> dict[str, Any] | None:
             await job.desk.memory.commit([Update(Vm, vm.id, {"reason": f"not started: {summary}"[:1000]})])
             raise NoCapacity(f"no host can take VM {vm.name}: {summary}")
         if not job.desk.membership.owns(target.uuid):
-            await _hand_over(job, target)
+            await job.hand_over(target)
             return None
         try:
             await runs.permit([Placed(vm, target, kind, proof, target)])
@@ -102,12 +102,6 @@ async def _begin(job: Job, vm: Vm) -> dict[str, Any] | None:
     raise JobFailed(
         536, f"VM {vm.name} was not started: its host kept changing under {_PLACING_TRIES} attempts; try again"
     )
-
-
-async def _hand_over(job: Job, target: Host) -> None:
-    """Every effect on a host is its owner's: let that server go on."""
-    values = {"host_id": target.id, "mgmt_server_id": None, "last_updated": job.desk.journal.now()}
-    await job.desk.memory.commit([Update(AsyncJob, job.row.id, values)])
 
 
 async def _send_start(job: Job, vm: Vm, permit: Permit, target: Host) -> dict[str, Any]:
@@ -180,7 +174,7 @@ async def stop_vm(job: Job, vm: Vm, graceful: bool) -> bool:
     if host is None:
         raise JobFailed(530, f"VM {vm.name}: the host of its run {permit.run_epoch} is gone")
     if not job.desk.membership.owns(host.uuid):
-        await _hand_over(job, host)
+        await job.hand_over(host)
         return False
     vm = await _stopping(job, vm)
     try:

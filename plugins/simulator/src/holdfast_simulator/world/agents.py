@@ -10,7 +10,7 @@ from holdfast.model import GuestState
 from holdfast.model.views import Beat, VmSpec
 
 from holdfast_simulator.world.guests import Guest
-from holdfast_simulator.world.happenings import What
+from holdfast_simulator.world.happenings import MOVED, What
 from holdfast_simulator.world.host import Condition, SimHost
 from holdfast_simulator.world.network import AGENT
 
@@ -251,6 +251,11 @@ class Agents:
         world = self._world
         world.time.call_at(world.time.now() + (world.physics.vm_stop if ended else 0.0), reply, None)
 
+    def orders(self, host: SimHost, reply: Reply, ha_on: bool) -> None:
+        """Standing orders of the host's owner."""
+        host.take_orders(ha_on)
+        reply(None)
+
     def inventory(self, host: SimHost, reply: Reply) -> None:
         """Every VM the host has."""
         reply(tuple(guest.report() for guest in host.book.guests.values()))
@@ -293,6 +298,6 @@ class Agents:
             moved.starting = False
             target.save()
             facts = {"host": target.uuid, "vm": guest.spec.uuid, "run_epoch": run_epoch, "server": order.server}
-            self._world.tell(What.GUEST_BEGAN, **facts, detail="moved here")
+            self._world.tell(What.GUEST_BEGAN, **facts, detail=MOVED)
             self.report(target, moved)
         reply(None)

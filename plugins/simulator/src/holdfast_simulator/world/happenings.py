@@ -24,6 +24,10 @@ class What(StrEnum):
     FAULT = "fault"
 
 
+MOVED = "moved here"
+"""Detail of a guest that began because it was migrated live: its former run ended in the same instant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One true fact. `host` and `vm` are uuids, `server` the management server whose doing it was ('' for nobody's)."""

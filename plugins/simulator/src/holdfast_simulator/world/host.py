@@ -58,6 +58,8 @@ class SimHost:
         self.agent_alive = True
         self.agent_life = 1
         self.has_watchdog = True
+        self.ha_on = True
+        """What its agent was told last of host HA; an agent keeps its orders over restarts."""
         self.start_failure = ""
         self.clock_rate = 1.0
         self.pools: list[str] = []
@@ -249,6 +251,13 @@ class SimHost:
         self.save()
         self.world.tell(What.HOST_CHANGED, host=self.uuid, detail=f"watchdog {'armed' if present else 'gone'}")
 
+    def take_orders(self, ha_on: bool) -> None:
+        """Whether host HA is on for it, as its owner says: without it, it never resets itself (S11)."""
+        if ha_on is not self.ha_on:
+            self.ha_on = ha_on
+            self.lease.note()
+            self.save()
+
     # --- storage
 
     def mount(self, pool_uuid: str) -> None:
@@ -299,6 +308,7 @@ class SimHost:
             "boot_due": self.boot_due,
             "agent_alive": self.agent_alive,
             "watchdog": self.has_watchdog,
+            "ha": self.ha_on,
             "pools": self.pools,
             "book": self.book.dump(),
             "lost_feed": self._lost_feed,
@@ -313,6 +323,7 @@ class SimHost:
         self.boot_due = float(data["boot_due"])
         self.agent_alive = bool(data["agent_alive"])
         self.has_watchdog = bool(data.get("watchdog", True))
+        self.ha_on = bool(data.get("ha", True))
         self.book.load(data["book"])
         for pool_uuid in data["pools"]:
             self.mount(pool_uuid)

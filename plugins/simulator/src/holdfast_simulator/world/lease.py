@@ -35,8 +35,9 @@ class HostLease:
 
     @property
     def kept(self) -> bool:
-        """Whether the host keeps a lease at all."""
-        return bool(self._host.pools) and self._host.has_watchdog and self._host.world.physics.watchdog_armed
+        """Whether the host keeps a lease at all: it has pools, a watchdog, and host HA (S11)."""
+        host = self._host
+        return bool(host.pools) and host.has_watchdog and host.ha_on and host.world.physics.watchdog_armed
 
     def begin(self) -> None:
         """The host booted: the lease counts from now."""
