@@ -35,6 +35,10 @@ from holdfast.settings import Settings
 HA_SWITCH = "resourceHAEnabled"
 OOBM_SWITCH = "outOfBandManagementEnabled"
 
+_ALIVE = Query(equal={"removed": None}, order=("id",))
+_ALL = Query()
+_OF_HOSTS = Query(equal={"resource_type": "Host"})
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -148,35 +152,34 @@ class Inventory:
 
 def read_inventory(store: Store) -> Inventory:
     """Read a snapshot. Blocks; called in a pool."""
-    alive = Query(equal={"removed": None}, order=("id",))
-    hosts = {row.id: row for row in store.select(Host, alive) if row.type == "Routing"}
-    clusters = {row.id: row for row in store.select(Cluster, alive)}
-    pools = store.select(StoragePool, alive)
-    cluster_details = _grouped((r.cluster_id, r.name, r.value) for r in store.select(ClusterDetail, Query()))
-    zone_details = _grouped((r.dc_id, r.name, r.value) for r in store.select(ZoneDetail, Query()))
-    pool_details = _grouped((r.pool_id, r.name, r.value) for r in store.select(StoragePoolDetail, Query()))
+    hosts = {row.id: row for row in store.select(Host, _ALIVE) if row.type == "Routing"}
+    clusters = {row.id: row for row in store.select(Cluster, _ALIVE)}
+    pools = store.select(StoragePool, _ALIVE)
+    cluster_details = _grouped((r.cluster_id, r.name, r.value) for r in store.select(ClusterDetail, _ALL))
+    zone_details = _grouped((r.dc_id, r.name, r.value) for r in store.select(ZoneDetail, _ALL))
+    pool_details = _grouped((r.pool_id, r.name, r.value) for r in store.select(StoragePoolDetail, _ALL))
     tags: dict[int, set[str]] = {}
-    for tag in store.select(HostTag, Query()):
+    for tag in store.select(HostTag, _ALL):
         tags.setdefault(tag.host_id, set()).add(tag.tag)
-    fence_devices = _fence_devices(store.select(Oobm, Query()))
+    fence_devices = _fence_devices(store.select(Oobm, _ALL))
     of_cluster: dict[int, list[Host]] = {}
     for host in hosts.values():
         of_cluster.setdefault(host.cluster_id, []).append(host)
     return Inventory(
-        zones={row.id: row for row in store.select(Zone, alive)},
-        pods={row.id: row for row in store.select(Pod, alive)},
+        zones={row.id: row for row in store.select(Zone, _ALIVE)},
+        pods={row.id: row for row in store.select(Pod, _ALIVE)},
         clusters=clusters,
         hosts=hosts,
         hosts_by_uuid={row.uuid: row for row in hosts.values()},
         hosts_of_cluster={key: tuple(value) for key, value in of_cluster.items()},
         tags={key: frozenset(value) for key, value in tags.items()},
-        details=_grouped((r.host_id, r.name, r.value) for r in store.select(HostDetail, Query())),
+        details=_grouped((r.host_id, r.name, r.value) for r in store.select(HostDetail, _ALL)),
         pools={row.id: row for row in pools},
         pools_of_cluster={key: _pools_of(row, pools) for key, row in clusters.items()},
         pool_details=pool_details,
         cluster_details=cluster_details,
         zone_details=zone_details,
-        ha={r.resource_id: r for r in store.select(HaConfig, Query(equal={"resource_type": "Host"}))},
+        ha={r.resource_id: r for r in store.select(HaConfig, _OF_HOSTS)},
         oobm={host_id: rows[0] for host_id, rows in fence_devices.items()},
         fence_devices=fence_devices,
         settings=_settings(store, cluster_details, zone_details, pool_details),
@@ -220,4 +223,4 @@ def _settings(
     scoped: dict[tuple[str, int], Mapping[str, str]] = {}
     for scope, found in (("Cluster", clusters), ("Zone", zones), ("StoragePool", pools)):
         scoped.update({(scope, key): value for key, value in found.items()})
-    return Settings({row.name: row.value for row in store.select(Configuration, Query())}, scoped)
+    return Settings({row.name: row.value for row in store.select(Configuration, _ALL)}, scoped)

@@ -25,6 +25,7 @@ from holdfast_manager.starting import Starting
 
 log = logging.getLogger("holdfast.manager.restarts")
 
+_SCHEDULED = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
 _BATCH = 500
 _BEGUN_TOGETHER = 2000
 """Starts take the time of the permits that are still to come, so they wait for that many; hosts are slower anyway."""
@@ -65,8 +66,7 @@ class Restarts:
     # --- planning ----------------------------------------------------------------------------------------------
 
     async def _plan_due(self) -> None:
-        query = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
-        scheduled = await self._desk.memory.select(Work, query)
+        scheduled = await self._desk.memory.select(Work, _SCHEDULED)
         again = self._is_new_room() if scheduled else False
         due = [w for w in scheduled if self._is_mine(w) and (self._is_due(w) or (again and w.investigations > 0))]
         if not due:

@@ -4,6 +4,7 @@ They are told at each connection and at each change, and again until the agent h
 """
 
 import logging
+from functools import lru_cache
 from math import inf
 
 from holdfast.errors import HoldfastError
@@ -90,7 +91,9 @@ def _takes_orders(driver: Hypervisor) -> bool:
     return "give_orders" in vars(driver) or type(driver).give_orders is not Hypervisor.give_orders
 
 
+@lru_cache(maxsize=1024)
 def _values(settings: Settings, zone: int, cluster: int) -> dict[str, str]:
+    """Settings are immutable, and stay the same object until one is changed."""
     found = {}
     for name in _NAMES:
         value = settings.value(name, zone=zone, cluster=cluster)

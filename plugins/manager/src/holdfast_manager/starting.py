@@ -16,6 +16,7 @@ from holdfast_manager.slots import Slots
 
 log = logging.getLogger("holdfast.manager.starting")
 
+_OPEN = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
 _ASK_AGAIN_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -35,8 +36,7 @@ class Starting:
     async def begin_due(self) -> None:
         """Begin what is due and not underway yet; returns once it is begun."""
         self._slots.fill()
-        query = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
-        self.begin(await self._desk.memory.select(Work, query))
+        self.begin(await self._desk.memory.select(Work, _OPEN))
 
     def begin(self, works: Iterable[Work]) -> None:
         """Begin those of these that fall to this server and are not underway yet."""

@@ -12,6 +12,8 @@ from holdfast.hooks.store import Change, Delete, Expect, Insert, OwnedBy, Query,
 from holdfast.model import RECORDS, HaConfig, Row
 
 R = TypeVar("R", bound=Row)
+_REMEMBERED = 64
+"""Answers kept of one table. Queries that are made for one use only push the others out now and then."""
 
 
 class Table:
@@ -22,6 +24,10 @@ class Table:
         self.names = frozenset(field.name for field in fields(record))  # type: ignore[arg-type]
         self.rows: dict[int, Any] = {}
         self.newest = 0
+        self.version = 0
+        """Raised by every change."""
+        self.answers: dict[int, tuple[Query, int, list[Any]]] = {}
+        """What was last found for a query object, and at which version: loops ask the same over and over."""
         self._unique = [(group, attrgetter(*group)) for group in record.UNIQUE]
         self._taken: list[dict[Any, int]] = [{} for _ in record.UNIQUE]
         indexed = {group[0] for group in (*record.INDEXED, *record.UNIQUE)}
@@ -35,6 +41,7 @@ class Table:
             if holder is not None and holder != row.id:
                 raise Conflict(f"{self.record.TABLE}: another row has the same {', '.join(group)}")
         self.drop(row.id)
+        self.version += 1
         self.rows[row.id] = row
         for taken, key in zip(self._taken, keys, strict=True):
             if not (key is None or (isinstance(key, tuple) and None in key)):
@@ -44,6 +51,7 @@ class Table:
 
     def drop(self, row_id: int) -> None:
         """Remove a row; none is fine."""
+        self.version += 1
         row = self.rows.pop(row_id, None)
         if row is None:
             return
@@ -108,7 +116,17 @@ class MemoryStore:
     def select(self, record: type[R], query: Query) -> list[R]:
         """All rows that match, in order."""
         with self._lock:
-            found: list[R] = self._table(record).find(query)
+            table = self._table(record)
+            known = table.answers.get(id(query))
+            if known is not None and known[0] is query and known[1] == table.version:
+                return known[2].copy()
+            version, found = table.version, self._sorted(table.find(query), query)
+            if len(table.answers) >= _REMEMBERED:
+                table.answers.clear()
+            table.answers[id(query)] = (query, version, found)
+            return found.copy()
+
+    def _sorted(self, found: list[R], query: Query) -> list[R]:
         if len(found) > 1:
             found.sort(key=_by_id)
             for name in reversed(query.order):

@@ -41,6 +41,7 @@ HANDLERS: dict[str, Handler] = {
 }
 """API command -> what carries it out."""
 
+_PENDING = Query(equal={"job_status": JobStatus.PENDING}, order=("id",), limit=500)
 _LOOK_SECONDS = 1.0
 _MOST_AT_ONCE = 64
 _TRIES = 5
@@ -78,8 +79,7 @@ class JobRunner:
             waker.cancel()
 
     async def _take_all(self) -> None:
-        query = Query(equal={"job_status": JobStatus.PENDING}, order=("id",), limit=500)
-        for job in await self._desk.memory.select(AsyncJob, query):
+        for job in await self._desk.memory.select(AsyncJob, _PENDING):
             if len(self._underway) >= _MOST_AT_ONCE:
                 return
             if job.id not in self._underway and self._is_for_me(job):

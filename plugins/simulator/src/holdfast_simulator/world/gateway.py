@@ -31,6 +31,8 @@ class Gateway:
         self.server = server
         self._owner = owner
         self._reads = 0
+        network = world.network
+        self._database = network.path(DATABASE, server, DATABASE), network.path(DATABASE, DATABASE, server)
 
     @property
     def alive(self) -> bool:
@@ -101,8 +103,7 @@ class Gateway:
         Over a healthy path only every fourth read waits, for the time of four: others still write between the reads of
         one call, at a quarter of the cost.
         """
-        network = self.world.network
-        there, back = network.path(DATABASE, self.server, DATABASE), network.path(DATABASE, DATABASE, self.server)
+        there, back = self._database
         if there.faultless and back.faultless and self._owner.alive:
             self._reads += 1
             if self._reads % 4 == 0:
