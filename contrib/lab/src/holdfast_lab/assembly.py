@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from holdfast_lab import addresses, network
 from holdfast_lab.bmcs import bmc_of
+from holdfast_lab.boards import device_of, watchdog_of
 from holdfast_lab.host import Host
 from holdfast_lab.layout import Lab
 
@@ -22,7 +23,7 @@ def assemble(lab: Lab, say: Callable[[str], None]) -> None:
     network.attach(addresses.SERVER, addresses.OUT_OF_BAND, addresses.SERVER_NUMBER)
     names = {host.name: addresses.address_of(host.name) for host in lab.hosts} | {"server": addresses.SERVER_ADDRESS}
     for host in lab.hosts:
-        host.furnish(names)
+        host.furnish(names, device_of(host) if lab.options.watchdog else None)
     say(f"networks {', '.join(addresses.BRIDGES)}; hosts {', '.join(names)}")
 
     def storage() -> None:
@@ -37,6 +38,8 @@ def assemble(lab: Lab, say: Callable[[str], None]) -> None:
             say(f"database MariaDB at {addresses.DATABASE_ADDRESS}")
 
     def machine(host: Host) -> None:
+        if lab.options.watchdog:
+            watchdog_of(host).start()
         bmc_of(host, lab.options.oobm).start()
         host.power_on()
         say(

@@ -22,7 +22,7 @@ _END_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """One server. `start` is done once `ready` says so."""
+    """One server. `start` is done once `ready` says so. `namespace` "" is the lab's own network."""
 
     name: str
     namespace: str
@@ -35,10 +35,11 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it is ready. `LabError` with its last words if it ends first, or is not in time."""
+        line = inside(self.namespace, *self.words) if self.namespace else [str(word) for word in self.words]
         with self.log.open("ab") as log:
             began = log.tell()
             child = subprocess.Popen(
-                inside(self.namespace, *self.words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env=environment(self.variables), start_new_session=True,
             )  # fmt: skip
         (PIDS / self.name).write_text(str(child.pid))

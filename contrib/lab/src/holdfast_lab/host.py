@@ -37,6 +37,9 @@ host_uuid = "{uuid}"
 log_outputs = "2:stderr"
 """
 _HOLDFAST = """\
+[agent]
+watchdog = "{watchdog}"
+
 [hypervisor.kvm]
 domain_type = "qemu"
 bridge = "cloudbr0"
@@ -57,8 +60,11 @@ class Host:
         """What survives a power cut."""
         return self.folder / "disk"
 
-    def furnish(self, others: dict[str, str]) -> None:
-        """Its network namespaces, its disk, its chassis and its BMC's wire. It is off. `others`: names to addresses."""
+    def furnish(self, others: dict[str, str], watchdog: Path | None) -> None:
+        """Its network namespaces, its disk, its chassis and its BMC's wire. It is off.
+
+        `others` are names to addresses, `watchdog` is the device that its agent is told of.
+        """
         for part in ("etc/libvirt", "etc/holdfast", "var/lib/libvirt", "var/lib/holdfast", "var/cache/libvirt"):
             (self.disk / part).mkdir(parents=True, exist_ok=True)
         (self.folder / "logs" / "libvirt").mkdir(parents=True, exist_ok=True)
@@ -74,7 +80,9 @@ class Host:
         (self.disk / "etc/libvirt/libvirtd.conf").write_text(
             _LIBVIRTD.format(storage=storage, uuid=identity), encoding="ascii"
         )
-        (self.disk / "etc/holdfast/holdfast.toml").write_text(_HOLDFAST.format(), encoding="ascii")
+        (self.disk / "etc/holdfast/holdfast.toml").write_text(
+            _HOLDFAST.format(watchdog=watchdog or ""), encoding="utf-8"
+        )
         network.make_namespace(self.name)
         for net in (addresses.MANAGEMENT, addresses.STORAGE):
             network.attach(self.name, net, addresses.number_of(self.name))

@@ -16,13 +16,13 @@ _NAME = "options.json"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The choices. `port` is where the machine's loopback reaches the lab's API and UI; 0 means nowhere."""
+    """The choices. `watchdog` says whether hosts have one."""
 
     hosts: int = 3
     storage: str = "nfs"
     oobm: str = "ipmi"
     db: str = "sqlite"
-    port: int = 0
+    watchdog: bool = True
 
     def __post_init__(self) -> None:
         if not FEWEST_HOSTS <= self.hosts <= MOST_HOSTS:

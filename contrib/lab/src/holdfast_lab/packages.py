@@ -13,6 +13,7 @@ _SECONDS = 900.0
 
 _ALWAYS = (
     "iproute2",
+    "libfuse2",
     "libvirt-clients",
     "libvirt-daemon",
     "libvirt-daemon-driver-qemu",

@@ -12,7 +12,7 @@ def tell(trial: Trial) -> None:
     """Print it all."""
     hosts, vms = trial.hosts_explained(), trial.vms_explained()
     print(f"\nTimeline: {trial.title}, at {time.strftime('%H:%M:%S', time.gmtime(trial.struck))} UTC")
-    for at, text in sorted(_moments(trial, hosts, vms)):
+    for at, text in sorted(set(_moments(trial, hosts, vms))):
         print(f"  {at - trial.struck:8.2f} s  {text}")
     print("\nVerdict, with its evidence (explainHostHA, explainVirtualMachineHA)")
     for told in hosts.values():
