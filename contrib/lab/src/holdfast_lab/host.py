@@ -37,14 +37,11 @@ host_uuid = "{uuid}"
 log_outputs = "2:stderr"
 """
 _HOLDFAST = """\
-[agent]
-watchdog = "{watchdog}"
-
 [hypervisor.kvm]
 domain_type = "qemu"
 bridge = "cloudbr0"
 console_dir = "/var/log/libvirt/console"
-migration_uri = "qemu+tcp://{{address}}/system"
+migration_uri = "qemu+tcp://{address}/system"
 """
 
 
@@ -80,9 +77,8 @@ class Host:
         (self.disk / "etc/libvirt/libvirtd.conf").write_text(
             _LIBVIRTD.format(storage=storage, uuid=identity), encoding="ascii"
         )
-        (self.disk / "etc/holdfast/holdfast.toml").write_text(
-            _HOLDFAST.format(watchdog=watchdog or ""), encoding="utf-8"
-        )
+        board = f'[agent]\nwatchdog = "{watchdog}"\n\n' if watchdog else ""
+        (self.disk / "etc/holdfast/holdfast.toml").write_text(board + _HOLDFAST, encoding="utf-8")
         network.make_namespace(self.name)
         for net in (addresses.MANAGEMENT, addresses.STORAGE):
             network.attach(self.name, net, addresses.number_of(self.name))

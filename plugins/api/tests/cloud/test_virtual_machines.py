@@ -392,3 +392,42 @@ def test_many_vms_cost_no_more_reads_each(site):
 def _copy(row, **more):
     names = Vm.__dataclass_fields__
     return Vm(**({name: getattr(row, name) for name in names} | {"id": 0} | more))
+
+
+def _on_luns(site, **details):
+    """The site with its shared storage replaced by a pool of LUNs."""
+    cloud = site.cloud
+    [old] = cloud.rows(StoragePool)
+    cloud.set(old, status="Maintenance")
+    named = {f"details[0].{name}": value for name, value in details.items()}
+    return cloud.pool(site.zone, "luns1", "iscsi://10.0.0.9/iqn.x:y/2", heartbeat="none", **named)
+
+
+def test_each_vm_on_a_pool_of_luns_gets_one_of_its_own(site):
+    """The lowest that nobody has, and not the pool's own; one that no VM ever had comes first."""
+    cloud = site.cloud
+    _on_luns(site, luns="2-4,6")
+    disks = []
+    for name in ("a", "b"):
+        made = cloud("deployVirtualMachine", startvm="false", **site.wanted(name))
+        disks.append(cloud.row(Vm, made["id"]).root_disk)
+    assert disks == ["3", "4"]
+    cloud.set(cloud.rows(Vm, name="a")[0], removed=1.0)
+    for name, lun in (("c", "6"), ("d", "3")):
+        made = cloud("deployVirtualMachine", startvm="false", **site.wanted(name))
+        assert cloud.row(Vm, made["id"]).root_disk == lun
+    code, text = cloud.refused("deployVirtualMachine", startvm="false", **site.wanted("e"))
+    assert code == 533
+    assert "no free LUN" in text
+
+
+def test_a_pool_of_luns_says_which_vms_may_have(site):
+    """Without that no VM is made there, and what is no such list is refused with the pool."""
+    cloud = site.cloud
+    _on_luns(site)
+    code, text = cloud.refused("deployVirtualMachine", startvm="false", **site.wanted())
+    assert code == 533
+    assert "luns" in text
+    for wrong in ("two", "5-2", "1,,2", "0-99999", "-1"):
+        more = {"zoneid": site.zone["id"], "name": "w", "url": "iscsi://10.0.0.9/iqn.x:z/1", "details[0].luns": wrong}
+        assert cloud.refused("createStoragePool", **more)[0] == 431

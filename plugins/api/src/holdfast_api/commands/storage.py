@@ -11,6 +11,7 @@ from holdfast_api.addresses import Url, read_url
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.hypervisors import SIMULATOR, check_hypervisor
 from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.lun_choice import DETAIL, read_luns
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -71,7 +72,7 @@ def list_storage_pools(call: Call) -> Listing:
         Parameter(
             "heartbeat", "string", "driver of its storage heartbeat, or none; by the URL if not given", since="0.1"
         ),
-        Parameter("details", "map", "settings of the storage pool"),
+        Parameter("details", "map", "details of the storage pool; luns=2-20 names the LUNs that VMs may have"),
     ),
 )
 def create_storage_pool(call: Call) -> StoragePool:
@@ -81,6 +82,8 @@ def create_storage_pool(call: Call) -> StoragePool:
     heartbeat = _ordered_heartbeat(call)
     pairs = call.parameters.get("details", {})
     settings = sorted(set(pairs) & set(CATALOGUE))
+    if DETAIL in pairs:
+        read_luns(pairs[DETAIL])
     if settings:
         raise InvalidRequest(
             f"parameter details: {settings[0]} is a setting; updateConfiguration with storageid sets it"

@@ -12,6 +12,7 @@ from holdfast_api.commands.storage import has_hosts, pools_reaching
 from holdfast_api.dedicated_hosts import dedicated_ids, ha_tag
 from holdfast_api.hypervisors import check_hypervisor
 from holdfast_api.inventory_change import fresh
+from holdfast_api.lun_choice import root_disk_of_new_vm
 from holdfast_api.ordering import vm_job
 from holdfast_api.registry import Parameter, command
 from holdfast_api.rows import tags_of
@@ -84,6 +85,7 @@ def _vm(call: Call, parts: _Parts, uuid: str, name: str, group: str) -> Vm:
         # Local storage ties a VM to the host where its disk is made.
         last_host_id=host.id if host and parts.pool.scope == "HOST" else None,
         pool_id=parts.pool.id,
+        root_disk=root_disk_of_new_vm(call.store, parts.pool),
         cpu=offering.cpu,
         cpu_speed=offering.speed,
         ram=offering.ram_size,
