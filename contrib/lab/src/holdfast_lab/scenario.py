@@ -70,8 +70,12 @@ def _create_offering(site: Site) -> None:
 def _create_vms(site: Site) -> None:
     victim = next(iter(site.cloud.hosts.values()))
     jobs = {}
+    there = site.vms()
     for name in VM_NAMES:
-        if name in site.cloud.vms:
+        if name in there:
+            site.cloud.vms[name] = there[name]["id"]
+            if there[name]["state"] == "Stopped":
+                jobs[name] = str(site.client.call("startVirtualMachine", id=there[name]["id"], hostid=victim)["jobid"])
             continue
         answer = site.client.call(
             "deployVirtualMachine", name=name, displayname=name, zoneid=site.cloud.zone,
