@@ -188,6 +188,9 @@ def test_a_start_that_was_refused_leaves_no_vm_behind(bed: Bed) -> None:
     with pytest.raises(Unreachable):
         bed.ask(q.StartVm(HOST, VM, grant(2)))
     assert bed.steward.running() == (VM,)
+    bed.driver.problem = Refused("another run is here")
+    refused(bed, q.StartVm(HOST, VM, grant(3)), "another run")
+    assert bed.steward.running() == (VM,), "the run before it may still be there"
 
 
 def test_a_pool_that_hangs_holds_up_nobody_else(bed: Bed) -> None:

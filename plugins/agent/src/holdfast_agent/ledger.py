@@ -79,8 +79,11 @@ class Ledger:
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
-    def told(self, vm: VmSpec, run_epoch: int) -> None:
-        """A run is about to start or to arrive. `Refused` if it, or a later one, was ended here or elsewhere."""
+    def told(self, vm: VmSpec, run_epoch: int) -> VmSpec | None:
+        """A run is about to start or to arrive; what ran before it is returned, for `not_started`.
+
+        `Refused` if this run was ended here, or a later one is known.
+        """
         with self._guard:
             entry = self._vms.get(vm.uuid, VmEntry())
             if run_epoch <= entry.stopped:
@@ -88,6 +91,14 @@ class Ledger:
             if run_epoch < entry.told:
                 raise Refused(f"run {run_epoch} of VM {vm.name} is older than run {entry.told}, which this host knows")
             self._set(vm.uuid, replace(entry, told=run_epoch, spec=vm))
+            return entry.spec
+
+    def not_started(self, vm_uuid: str, run_epoch: int, before: VmSpec | None) -> None:
+        """The driver refused the run: whatever ran before it may still run."""
+        with self._guard:
+            entry = self._vms.get(vm_uuid)
+            if entry is not None and entry.told == run_epoch:
+                self._set(vm_uuid, replace(entry, spec=before))
 
     def stopping(self, vm_uuid: str, run_epoch: int) -> None:
         """From now on no run up to this epoch starts here."""

@@ -97,11 +97,11 @@ class Steward:
     def _start(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float) -> None:
         with self._alone(vm.uuid, until):
             self._ledger.obey(_epoch(host))
-            self._ledger.told(vm, permit.run_epoch)
+            before = self._ledger.told(vm, permit.run_epoch)
             try:
                 self._hypervisor.start_vm(host, vm, permit, _left(until))
             except Refused:
-                self._ledger.gone(vm.uuid, permit.run_epoch)
+                self._ledger.not_started(vm.uuid, permit.run_epoch, before)
                 raise
 
     def _stop(self, host: HostView, vm_uuid: str, run_epoch: int, graceful: bool, until: float) -> None:
@@ -130,6 +130,8 @@ class Steward:
         with self._alone(vm.uuid, until):
             self._ledger.obey(_epoch(host))
             self._hypervisor.migrate_vm(host, target, vm, permit, _left(until))
+            # The run that was here is over; the VM may come back under a later one.
+            self._ledger.stopping(vm.uuid, permit.run_epoch - 1)
             self._ledger.gone(vm.uuid, permit.run_epoch)
 
     @contextmanager

@@ -1,0 +1,148 @@
+"""The conformance kit on the stand-in for drivers that live on hosts: through TLS, a real agent and its driver."""
+
+import asyncio
+import itertools
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from agents_site import HYPERVISOR, Agent, install_drivers, until
+from holdfast.errors import HoldfastError
+from holdfast.hooks.hypervisor import Hypervisor
+from holdfast.hooks.store import Insert
+from holdfast.model import Cluster, Host, HostJoinToken, Moment, Pod, Zone
+from holdfast.model.views import HostView, VmSpec
+from holdfast.protocol.tokens import JoinToken
+from holdfast_agents_port.drivers import AgentHypervisor, Asking
+from holdfast_agents_port.port import AgentsPort
+from holdfast_agents_port.registrar import Registrar, hash_of
+from holdfast_agents_port.tls import ServerIdentity
+from holdfast_conformance.hypervisor import HypervisorBench, HypervisorCapabilities, HypervisorConformance
+from holdfast_conformance.model_store import ModelStore
+from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
+
+pytestmark = pytest.mark.slow
+
+UUID = "11111111-1111-4111-8111-111111111111"
+
+
+class PortInThread:
+    """An agents' port with an event loop of its own, over a plain store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = ModelStore()
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        (zone,) = self.store.commit([Insert(Zone(uuid="z", name="z"))])
+        (pod,) = self.store.commit([Insert(Pod(uuid="p", name="p", data_center_id=zone))])
+        cluster = Cluster(uuid="c", name="c", pod_id=pod, data_center_id=zone, hypervisor_type=HYPERVISOR)
+        (cluster_id,) = self.store.commit([Insert(cluster)])
+        host = Host(
+            uuid=UUID, name="host1", hypervisor_type=HYPERVISOR, data_center_id=zone, pod_id=pod,
+            cluster_id=cluster_id, url="http://host1",
+        )  # fmt: skip
+        (self.host_id,) = self.store.commit([Insert(host)])
+        self.registrar = Registrar(self.store, 90)
+        self.registrar.refresh()
+        identity = ServerIdentity(self.registrar.authority, "ms1", folder)
+        self.port = AgentsPort("ms1", self.registrar, identity, dict)
+        self.number = self.run(self.port.listen("127.0.0.1", 0))
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def token(self) -> str:
+        token = JoinToken.make(self.registrar.authority.fingerprint)
+        row = HostJoinToken(
+            uuid="t", secret_hash=hash_of(token.secret.reveal()), host_id=self.host_id, expires=Moment(2**33)
+        )
+        self.store.commit([Insert(row)])
+        return token.text().reveal()
+
+    def close(self) -> None:
+        self.run(self.port.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(30)
+        self.loop.close()
+
+
+class AgentBench(HypervisorBench):
+    """One host with a real agent; the proxy between them can swallow everything."""
+
+    def __init__(self, agent: Agent, proxy: TcpFaultProxy, driver: Hypervisor) -> None:
+        self._agent, self._proxy, self._driver = agent, proxy, driver
+        self._numbers = itertools.count(1)
+
+    @property
+    def host(self) -> HostView:
+        return HostView(UUID, "host1", HYPERVISOR, "z", "p", "c", owner_epoch=1)
+
+    def new_vm(self) -> VmSpec:
+        name = f"vm-{next(self._numbers)}-{id(self):x}"
+        return VmSpec(name, name, name, 1, 500, 256)
+
+    def make_unreachable(self) -> None:
+        self._proxy.faults = WireFaults(silent=True)
+
+    def make_reachable(self) -> None:
+        self._proxy.faults = CLEAN
+        until("the agent answers", self._answers)
+
+    def restarted(self, driver: Hypervisor) -> Hypervisor:
+        self._agent.kill()
+        self._agent.start()
+        until("the agent answers", self._answers)
+        return driver
+
+    def stop_guest(self, vm_uuid: str) -> None:
+        os.kill(self._agent.running()[vm_uuid]["pid"], signal.SIGTERM)
+        until("the guest ended", lambda: vm_uuid not in self._agent.running())
+
+    def _answers(self) -> bool:
+        try:
+            self._driver.list_vms(self.host, 1.0)
+        except HoldfastError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, TcpFaultProxy, Hypervisor]]:
+    folder = tmp_path_factory.mktemp("conformance")
+    install_drivers(folder / "site")
+    server = PortInThread(folder / "server")
+    with TcpFaultProxy(("127.0.0.1", server.number), CLEAN) as proxy:
+        address = f"127.0.0.1:{proxy.port}"
+        agent = Agent(folder / "host1", folder / "site", "host1", [address])
+        joined = agent.run("agent", "join", "--server", address, feed=server.token())
+        assert joined.returncode == 0, joined.stderr
+        agent.start()
+        driver = AgentHypervisor(Asking(server.port.switchboard, server.loop), server.port.switchboard)
+        try:
+            until("the agent connects", lambda: UUID in server.port.switchboard.local)
+            yield agent, proxy, driver
+        finally:
+            agent.stop()
+            agent.end_vms()
+            server.close()
+
+
+class TestAgentHypervisor(HypervisorConformance):
+    """What the manager calls."""
+
+    capabilities: ClassVar[HypervisorCapabilities] = HypervisorCapabilities(delivers_beats=True, deadline_seconds=20.0)
+    model_examples = 3
+    """Each restarts a real agent several times."""
+
+    @pytest.fixture
+    def driver(self, stand: tuple[Agent, TcpFaultProxy, Hypervisor]) -> Hypervisor:
+        return stand[2]
+
+    @pytest.fixture
+    def bench(self, stand: tuple[Agent, TcpFaultProxy, Hypervisor]) -> HypervisorBench:
+        return AgentBench(*stand)
