@@ -78,6 +78,8 @@ ENTRIES: tuple[_Entry, ...] = (
     ("cluster.heartbeat.threshold", "float", "5000", "150000", "Global", "ms", "Length of that lease: a server that cannot renew it stops acting.", "cluster", 1000, 600000),
     ("outofbandmanagement.action.timeout", "float", "60", "60", "Cluster", "s", "Deadline of a power action asked for by an operator.", "oobm", 1, 3600),
     ("outofbandmanagement.background.task.execution.interval", "float", "10", "4", "Global", "s", "Time between two background power readings of a host.", "oobm", 0.5, 3600),
+    ("outofbandmanagement.readiness.interval", "float", "300", "-", "Global", "s", "Time between two looks at a fence device as a fence would meet it: login, privilege, certificate.", "oobm", 10, 86400),
+    ("outofbandmanagement.readiness.timeout", "float", "10", "-", "Global", "s", "Deadline of one such look.", "oobm", 1, 120),
     ("outofbandmanagement.sync.poolsize", "int", "50", "50", "Global", "", "Background power readings at once.", "oobm", 1, 10000),
     ("cluster.cpu.allocated.capacity.disablethreshold", "float", "1", "0.85", "Cluster", "", "Share of a host's CPU beyond which no VM is deployed on it.", "capacity", 0.01, 1),
     ("cluster.memory.allocated.capacity.disablethreshold", "float", "1", "0.85", "Cluster", "", "Share of a host's memory beyond which no VM is deployed on it.", "capacity", 0.01, 1),

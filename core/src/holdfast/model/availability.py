@@ -53,6 +53,7 @@ class Oobm(Row):
     `ordered_state` is the power state an operator last ordered ('' for none). `timeout` is seconds, 0 for the setting.
     `new_password` waits to be put into the BMC; a job's parameters, which are stored in the clear, never carry one.
     `options` are the driver's options of this device; those that are secret are a JSON text in `secret_options`.
+    `readiness` is a `ReadinessState`, or '' while nobody has looked.
     """
 
     id: int = 0
@@ -77,6 +78,9 @@ class Oobm(Row):
     timeout: int = 0
     options: Json = Json("{}")
     secret_options: Secret | None = None
+    readiness: str = ""
+    readiness_detail: str = ""
+    readiness_since: Moment | None = None
 
 
 @record("vm_instance", indexed=(("uuid",), ("host_id",), ("name",), ("state",)))

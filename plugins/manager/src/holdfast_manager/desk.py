@@ -42,7 +42,7 @@ _POOL_SETTINGS = {
 }
 """The settings that bound the pools, and are followed when they change."""
 
-_OTHER_POOLS = {"agent": 256}
+_OTHER_POOLS = {"agent": 256, "oobm-readiness": 16}
 """Calls at once, of kinds that no setting bounds. A start takes as long as its guest does, and a rack has thousands."""
 
 
@@ -177,6 +177,10 @@ class Desk:
     def is_calm(self, host: Host) -> bool:
         """Whether the host is up and not in doubt."""
         return host.status == HostStatus.UP and self.states.get(host.id) in _CALM
+
+    def is_undoubted(self, host: Host) -> bool:
+        """Whether host HA has nothing to find out about the host now."""
+        return self.states.get(host.id) in _CALM
 
     def neighbours(self, host: Host) -> Iterator[Host]:
         """Hosts of the same cluster that are up and not in doubt."""

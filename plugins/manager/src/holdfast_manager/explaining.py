@@ -7,10 +7,11 @@ from holdfast.model import Evidence
 from holdfast_manager.desk import Desk
 
 if TYPE_CHECKING:
+    from holdfast_manager.fence_readiness import FenceReadiness
     from holdfast_manager.hosts import Hosts
 
 
-def explain_host(desk: Desk, hosts: "Hosts", uuid: str) -> dict[str, Any]:
+def explain_host(desk: Desk, hosts: "Hosts", readiness: "FenceReadiness", uuid: str) -> dict[str, Any]:
     """State, evidence with its age, what is waited for, and the brake; {} if the host is not this server's."""
     actor = hosts.actors.get(uuid)
     if actor is None:
@@ -30,6 +31,7 @@ def explain_host(desk: Desk, hosts: "Hosts", uuid: str) -> dict[str, Any]:
         "leaseleft": round(desk.membership.seconds_left(), 1),
         "evidence": [_piece(e, now) for e in (*record.health_evidence, *record.activity_evidence)],
     }
+    found["fencepaths"] = readiness.told(actor.host)
     if link is not None:
         found["lastbeat"] = round(now - link.heard_at, 1)
         found["watchdogarmed"] = link.armed

@@ -24,6 +24,7 @@ from holdfast_manager.comparison import Comparison
 from holdfast_manager.connections import Connections
 from holdfast_manager.desk import Desk, PluginHub
 from holdfast_manager.explaining import explain_host
+from holdfast_manager.fence_readiness import FenceReadiness
 from holdfast_manager.heartbeat_rooms import HeartbeatRooms
 from holdfast_manager.hosts import Hosts
 from holdfast_manager.housekeeping import Housekeeping
@@ -34,6 +35,7 @@ from holdfast_manager.memory import Memory
 from holdfast_manager.notices import Notices
 from holdfast_manager.placing import Placing
 from holdfast_manager.power_sync import PowerSync
+from holdfast_manager.readiness_record import ReadinessRecord
 from holdfast_manager.restarts import Restarts
 from holdfast_manager.runs import Runs
 from holdfast_manager.standing_orders import StandingOrders
@@ -77,6 +79,7 @@ class Manager:
         self.orders = StandingOrders(self.desk)
         self.connections = Connections(self.desk, self.hosts, self.comparison, self.orders)
         self.power = PowerSync(self.desk)
+        self.readiness = FenceReadiness(self.desk, ReadinessRecord(self.desk, self.notices.host))
         self.heartbeats = HeartbeatRooms(self.desk)
         self.jobs = JobRunner(self)
         self.housekeeping = Housekeeping(self.desk)
@@ -117,6 +120,7 @@ class Manager:
             self.comparison.run,
             self.restarts.run,
             self.power.run,
+            self.readiness.run,
             self.jobs.run,
             self.notices.run,
             self.housekeeping.run,
@@ -314,7 +318,7 @@ class Manager:
 
     def explain_host(self, uuid: str) -> dict[str, Any]:
         """The live part of an explanation, for the API in the same process; {} if this server does not own the host."""
-        return explain_host(self.desk, self.hosts, uuid)
+        return explain_host(self.desk, self.hosts, self.readiness, uuid)
 
     def explain_vm(self, uuid: str) -> dict[str, Any]:
         """The live part of a VM's explanation. Blocks: it reads the store; may be called from any thread."""

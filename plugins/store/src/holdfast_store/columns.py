@@ -25,6 +25,7 @@ KINDS: dict[Any, Kind] = {
 LONG_TEXTS = frozenset(
     (
         *("certificate", "content", "depends_on", "description", "display_text", "path", "problem"),
+        "readiness_detail",
         *("reason", "subject", "tags", "url", "value"),
     )
 )

@@ -6,6 +6,7 @@ from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
 from holdfast.model import MAINTENANCE_STATES, HAState, Host, Permit, PermitState, ResourceState, Vm
 
+from holdfast_manager.jobs.drill import pending_drill
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.jobs.moves import migrate_away
 
@@ -57,12 +58,15 @@ async def _cancel(job: Job) -> dict[str, Any]:
     actor = job.manager.hosts.actors.get(host.uuid)
     if actor is not None and actor.record.state is HAState.FENCING:
         raise InvalidRequest(f"host {host.name} is being fenced: wait until that ends, or disable its HA")
-    await _set_state(job, host, ResourceState.ENABLED)
+    if await pending_drill(job, host):
+        raise InvalidRequest(f"a fence drill of host {host.name} is under way: wait until it ends")
+    # As it was when no drill was ordered: one that began since has changed it.
+    await _set_state(job, host, ResourceState.ENABLED, host)
     return _shown(host)
 
 
-async def _set_state(job: Job, host: Host, state: ResourceState) -> None:
-    fresh = await job.host("id")
+async def _set_state(job: Job, host: Host, state: ResourceState, seen: Host | None = None) -> None:
+    fresh = seen or await job.host("id")
     epoch = job.desk.epoch(host)
     values = {"resource_state": state, "alloc_version": fresh.alloc_version + 1}
     event = job.desk.journal.event("MAINT.PREPARE", f"host {host.name}: {state}", resource=host.uuid)

@@ -22,7 +22,7 @@ from holdfast.errors import (
 from holdfast.hooks.store import Query, Update
 from holdfast.model import AsyncJob, Event, JobStatus
 
-from holdfast_manager.jobs import fencing, hosts, moves, power, switches, vms
+from holdfast_manager.jobs import drill, fencing, hosts, moves, power, switches, vms
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.journal import as_json
 
@@ -38,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     **power.HANDLERS,
     **switches.HANDLERS,
     **fencing.HANDLERS,
+    **drill.HANDLERS,
 }
 """API command -> what carries it out."""
 

@@ -1,0 +1,89 @@
+"""What is written down of fence readiness: changes only, and one alert per device for as long as it is not well."""
+
+import logging
+from collections.abc import Callable
+
+from holdfast.errors import HoldfastError
+from holdfast.hooks.store import Change, Query, Update
+from holdfast.model import Alert, Host, Oobm
+from holdfast.model.readiness import Readiness, ReadinessState
+
+from holdfast_manager.desk import Desk
+
+log = logging.getLogger("holdfast.manager.readiness")
+
+ALERT = "ALERT.OOBM.NOTREADY"
+EVENT = "HOST.OOBM.READINESS"
+_LONGEST_DETAIL = 1000
+
+
+class ReadinessRecord:
+    """Writes what was found into the device's row, with the event and the alert in the same batch."""
+
+    def __init__(self, desk: Desk, notify: Callable[[Host, str, str, str], None]) -> None:
+        self._desk = desk
+        self._notify = notify
+
+    async def write(self, host: Host, row: Oobm, found: Readiness) -> None:
+        """Store it, if it is not what is stored. A store that is away is told again at the next look."""
+        detail = found.detail[:_LONGEST_DETAIL]
+        await self._store(host, row, found.state, detail)
+
+    async def clear(self, host: Host, row: Oobm) -> None:
+        """Nobody looks at a device that is switched off: what was found before says nothing any more."""
+        await self._store(host, row, "", "")
+
+    async def _store(self, host: Host, row: Oobm, state: str, detail: str) -> None:
+        try:
+            # The snapshot may be older than the last look.
+            fresh = await self._desk.memory.get(Oobm, row.id)
+            if fresh is None or (fresh.readiness, fresh.readiness_detail) == (state, detail):
+                return
+            values = {"readiness": state, "readiness_detail": detail}
+            turned = fresh.readiness != state
+            # That a new device is well is no news.
+            is_news = turned and not (state == ReadinessState.READY and not fresh.readiness)
+            changes: list[Change] = [
+                Update(
+                    Oobm, row.id,
+                    values | ({"readiness_since": self._desk.journal.now()} if turned else {}),
+                    # Not over what somebody configured meanwhile: that is looked at anew.
+                    {"update_count": row.update_count},
+                )
+            ]  # fmt: skip
+            name = _name(host, row)
+            text = f"{name} is {_in_words(state)}" + (f": {detail}" if detail else "")
+            if is_news:
+                level = "INFO" if state in ("", ReadinessState.READY) else "WARN"
+                changes.append(self._desk.journal.event(EVENT, text, resource=host.uuid, level=level))
+            changes += await self._alert(host, name, state, text)
+            await self._desk.memory.commit(changes)
+        except HoldfastError as trouble:
+            log.info("readiness of a fence device of host %s was not stored: %s", host.name, trouble)
+            return
+        if is_news and state:
+            is_well = state == ReadinessState.READY
+            self._notify(host, "event" if is_well else "alert", EVENT if is_well else ALERT, text)
+
+    async def _alert(self, host: Host, name: str, state: str, text: str) -> list[Change]:
+        subject = f"{name} is not ready"
+        same = Query(equal={"name": ALERT, "resource_id": host.uuid, "subject": subject, "resolved": None})
+        open_ones = await self._desk.memory.select(Alert, same)
+        now = self._desk.journal.now()
+        if state in ("", ReadinessState.READY):
+            return [Update(Alert, alert.id, {"resolved": now}) for alert in open_ones]
+        if open_ones:
+            return [Update(Alert, open_ones[0].id, {"content": text})]
+        return [self._desk.journal.alert(ALERT, subject, text, host)]
+
+
+def _name(host: Host, row: Oobm) -> str:
+    one = "" if (row.level, row.device_index) == (1, 0) else f" (device {row.device_index} of level {row.level})"
+    return f"the fence path of host {host.name}{one}"
+
+
+def _in_words(state: str) -> str:
+    return {
+        ReadinessState.READY: "ready", ReadinessState.WARNING: "ready, with a warning",
+        ReadinessState.NOT_READY: "not ready, fencing by it would fail", "": "not looked at: it is switched off",
+    }[state]  # fmt: skip
