@@ -6,6 +6,7 @@ import typing
 
 import pytest
 from holdfast.model import RECORDS, Json, Moment, Row, Secret, administration, availability, infrastructure
+from holdfast.model.alerts import ALERT_TYPES
 
 ALLOWED = {int, str, bool, float, Moment, Json, Secret, type(None)}
 
@@ -35,6 +36,11 @@ def test_every_record_is_listed_once_with_a_table_of_its_own() -> None:
     }
     assert declared == set(RECORDS)
     assert len({kind.TABLE for kind in RECORDS}) == len(RECORDS)
+
+
+def test_alerts_have_numbers_of_their_own() -> None:
+    """Operators filter by them."""
+    assert len(set(ALERT_TYPES.values())) == len(ALERT_TYPES)
 
 
 def test_what_operators_query_by_hand_keeps_upstreams_names() -> None:

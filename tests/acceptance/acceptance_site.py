@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import pytest
+from holdfast.model import Secret
 from holdfast_cli import demo_steps
-from holdfast_cli.client import Answer, Client, keys_by_login
+from holdfast_cli.client import Answer, Client, Keys, keys_by_login
 from holdfast_cli.demo_bmcs import BmcPlace, Bmcs, SimulatedBmcs
 from holdfast_cli.demo_cloud import Cloud, build
 from holdfast_cli.demo_recovery import refuse_doubles
@@ -41,12 +42,13 @@ class Site:
         self.client = Client("http://127.0.0.1:9/client/api")
         self.places: Mapping[str, BmcPlace] = {}
         self._hosts = hosts
+        self.keys = Keys("", Secret(""))
 
     def open(self) -> None:
         """Server, keys, zone, pod, cluster, primary storage and hosts; the hosts are Up."""
         self.server.start()
-        keys = keys_by_login(self.server.endpoint, "admin", self.server.password)
-        self.client = Client(self.server.endpoint, keys, timeout=60.0)
+        self.keys = keys_by_login(self.server.endpoint, "admin", self.server.password)
+        self.client = Client(self.server.endpoint, self.keys, timeout=60.0)
         self.cloud = build(self.client, self._hosts, self.waiting, lambda _text: None)
 
     def prepare(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from holdfast.hooks.store import Query
+from holdfast.hooks.store import Delete, Query
 from holdfast.model import Alert, Oobm, Secret
 from manager_bed import Bed, BmcMode
 
@@ -148,6 +148,22 @@ def test_each_device_has_its_own_alert(bed: Bed) -> None:
     found = bed.store.get(Oobm, second)
     assert found is not None
     assert (found.readiness, _row(bed).readiness) == ("NotReady", "Ready")
+
+
+def test_a_device_that_is_removed_leaves_no_open_alert(bed: Bed) -> None:
+    """Nobody could close it any more."""
+    (second,) = bed.put(
+        Oobm(
+            host_id=1, enabled=True, driver="simulator", address="outlet-h1", port="161", username="admin",
+            password=Secret("correct-horse-battery"), level=2,
+        )
+    )  # fmt: skip
+    bed.machine("h1").bmc("2").set_mode(BmcMode.REFUSING)
+    bed.run_until(lambda: bool(_open(bed)), 120)
+    bed.store.commit([Delete(Oobm, second)])
+
+    bed.run_until(lambda: not _open(bed), 30)
+    assert _row(bed).readiness == "Ready"
 
 
 def test_a_driver_that_is_not_there_is_not_ready(bed: Bed) -> None:

@@ -33,8 +33,8 @@ class ExplainCommand:
         """0, or 1 if there is no such host or VM, or several."""
         client = client_from(arguments.credentials)
         try:
-            hosts = [] if arguments.vm else _find(client, "listHosts", arguments.subject)
-            vms = [] if arguments.host else _find(client, "listVirtualMachines", arguments.subject)
+            hosts = [] if arguments.vm else find(client, "listHosts", arguments.subject)
+            vms = [] if arguments.host else find(client, "listVirtualMachines", arguments.subject)
             if len(hosts) + len(vms) != 1:
                 return _undecided(arguments.subject, hosts, vms)
             sys.stdout.write(_explained(client, hosts, vms, arguments.json))
@@ -60,7 +60,8 @@ def _explained(client: Client, hosts: list[Answer], vms: list[Answer], as_json: 
     return host_story(told) if hosts else vm_story(told)
 
 
-def _find(client: Client, command: str, subject: str) -> list[Answer]:
+def find(client: Client, command: str, subject: str) -> list[Answer]:
+    """What a list command shows under a name or a UUID."""
     if not _is_uuid(subject):
         return client.items(command, name=subject)
     try:

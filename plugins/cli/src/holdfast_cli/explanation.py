@@ -44,10 +44,25 @@ def _circumstances(told: Answer, live: Mapping[str, Any]) -> Iterator[str]:
     if power.get("driver"):
         switch = "enabled" if power.get("enabled") else "disabled"
         yield f"  power      {power.get('powerstate')} ({power['driver']} at {power.get('address')}, {switch})"
+    yield from _fence_paths(told, live)
     pools = [f"{pool['storagename']} ({pool['heartbeat']})" for pool in told.get("heartbeats", [])]
     yield f"  heartbeats {', '.join(pools) or 'no storage pool takes part'}"
     vms = [f"{vm['name']} ({vm['state']})" for vm in told.get("virtualmachines", [])]
     yield f"  VMs        {', '.join(vms) or 'none'}"
+
+
+def _fence_paths(told: Answer, live: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the host could be fenced now: one line if that is plain, else one for each path that is not well."""
+    if not told.get("fencereadiness"):
+        return
+    ages = [path["age"] for path in live.get("fencepaths", []) if "age" in path]
+    looked = f", looked at {max(ages):.0f} s ago" if ages else ""
+    yield f"  fence path {told['fencereadiness']}{looked}"
+    devices = told.get("fencedevices") or [told.get("outofbandmanagement") or {}]
+    for device in devices:
+        if device.get("readinessdetail"):
+            place = f"level {device['level']}: " if len(devices) > 1 else ""
+            yield f"  {'':10} {place}{device['readiness']}: {device['readinessdetail']}"
 
 
 def _timeline(story: Sequence[Mapping[str, Any]]) -> Iterator[str]:

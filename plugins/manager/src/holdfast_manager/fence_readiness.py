@@ -37,6 +37,8 @@ _MARGIN = 1.0
 class _Watch:
     """One device. `version` is what was configured when it was last planned; `dark` counts silences in a row."""
 
+    host: Host
+    row: Oobm
     due: float
     version: tuple[Any, ...]
     dark: int = 0
@@ -86,18 +88,25 @@ class FenceReadiness:
                 continue
             for row in rows:
                 seen.add(row.id)
-                watch = self._watch(row, now, fresh)
+                watch = self._watch(host, row, now, fresh)
                 if not watch.busy and watch.due <= now and not self._in_doubt(host):
                     due.append((watch.due, host, row, watch))
         self._spread(fresh, now)
-        self._watches = {row_id: watch for row_id, watch in self._watches.items() if row_id in seen or watch.busy}
+        self._let_go(seen)
         self._take(sorted(due, key=lambda one: one[0]))
 
-    def _watch(self, row: Oobm, now: float, fresh: list[_Watch]) -> _Watch:
+    def _let_go(self, seen: set[int]) -> None:
+        """Of devices that are another server's now, and of those that were removed: what was said is over."""
+        for row_id in [one for one, watch in self._watches.items() if one not in seen and not watch.busy]:
+            watch = self._watches.pop(row_id)
+            if watch.host.id not in self._desk.inventory.hosts or self._desk.membership.owns(watch.host.uuid):
+                self._desk.spawn(self._record.forget(watch.host, watch.row))
+
+    def _watch(self, host: Host, row: Oobm, now: float, fresh: list[_Watch]) -> _Watch:
         version = (row.update_count, row.enabled, row.driver, row.address, row.port, row.username)
         watch = self._watches.get(row.id)
         if watch is None:
-            watch = self._watches[row.id] = _Watch(float("inf"), version)
+            watch = self._watches[row.id] = _Watch(host, row, float("inf"), version)
             fresh.append(watch)
         elif watch.version != version:
             watch.version, watch.due, watch.dark, watch.read_dark = version, now, 0, False
@@ -106,6 +115,7 @@ class FenceReadiness:
         elif watch.dark and watch.read_dark:
             # The background readings get through again: say soon that the path is well.
             watch.due, watch.read_dark = min(watch.due, now), False
+        watch.host, watch.row = host, row
         return watch
 
     def _spread(self, fresh: list[_Watch], now: float) -> None:

@@ -33,6 +33,15 @@ class ReadinessRecord:
         """Nobody looks at a device that is switched off: what was found before says nothing any more."""
         await self._store(host, row, "", "")
 
+    async def forget(self, host: Host, row: Oobm) -> None:
+        """The device was removed, and its row with it: close its alert."""
+        try:
+            closed = await self._alert(host, _name(host, row), "", "")
+            if closed:
+                await self._desk.memory.commit(closed)
+        except HoldfastError as trouble:
+            log.info("the alert of a removed fence device of host %s was not closed: %s", host.name, trouble)
+
     async def _store(self, host: Host, row: Oobm, state: str, detail: str) -> None:
         try:
             # The snapshot may be older than the last look.

@@ -26,6 +26,7 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
     issueOutOfBandManagementPowerAction         hostid, action, timeout?, [hostid]     OOBM, "action", "description",
                                                 level?, index?                         "powerstate", level?, index?
     changeOutOfBandManagementPassword           hostid, level?, index?    [hostid]     OOBM
+    runFenceDrill                               hostid, level?, timeout?  [hostid]     DRILL
     enableOutOfBandManagementForCluster         clusterid                 []           SWITCH
     disableOutOfBandManagementForCluster        clusterid                 []           SWITCH
     enableOutOfBandManagementForZone            zoneid                    []           SWITCH
@@ -35,6 +36,7 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
     VM      {"object": "virtualmachine", "id": 7}
     HA      {"object": "hostha", "hostid": 3, "status": true}
     OOBM    {"object": "outofbandmanagement", "hostid": 3, "status": true}
+    DRILL   {"object": "fencedrill", "hostid": 3, "description", "stages": [{"level", "stage", "seconds"}]}
     SWITCH  {"object": "outofbandmanagement", "enabled": true or false, "status": true}
 
 - deployVirtualMachine: the VM's row was made in the same batch as the job (Stopped, run epoch 0), which names it in
@@ -53,6 +55,8 @@ do}. Errors: 530 switch off, not configured, driver failed; 533 no room; 536 som
 - changeOutOfBandManagementPassword: the new password waits, encrypted, in `oobm.new_password`: put it into the BMC,
   then move it to `password` and set `new_password` to None in one batch. Should a crash leave it there, log in with
   either to find out which is in force. A refusal by the BMC sets `new_password` to None.
+- runFenceDrill: the host was in Maintenance when it was ordered. Refuse unless it still is, and is empty, just before
+  its power is cut; whatever happens, it is powered on again. cancelHostMaintenance waits until no drill is pending.
 - declareHostDead: `name` was the host's name when ordered. Refuse if the host shows signs of life by then.
 - An event of state "Scheduled" was stored with the job; write its end under the same type, state "Completed" (level
   ERROR if it failed), `resource_type` and `resource_id` being the job's `instance_type` and `instance_uuid`.
@@ -82,6 +86,7 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.commands.certificates",
     "holdfast_api.commands.fence_devices",
     "holdfast_api.commands.out_of_band",
+    "holdfast_api.commands.fence_drill",
     "holdfast_api.commands.host_ha",
     "holdfast_api.commands.simulator_ha",
     "holdfast_api.commands.offerings",

@@ -13,7 +13,7 @@ from holdfast_api.fields import Answer
 from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.explanations import permit_history, story, work_item
 from holdfast_api.responses.host_ha import ha_answer, ha_by_host
-from holdfast_api.responses.out_of_band import oobm_answer
+from holdfast_api.responses.out_of_band import fence_readiness, oobm_answer
 from holdfast_api.switches import HA, devices_of, switched_off
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ def explain_host_ha(call: Call) -> Answer:
         "story": story(call.store.select(HaTransition, newest)[::-1]),
         "outofbandmanagement": oobm_answer(host.uuid, devices[0] if devices else None),
         "fencedevices": [oobm_answer(host.uuid, device) for device in devices],
+        "fencereadiness": fence_readiness(devices),
         "heartbeats": _heartbeats(call, host),
         "virtualmachines": [
             {"id": vm.uuid, "name": vm.name, "state": str(vm.state), "haenable": vm.ha_enabled}

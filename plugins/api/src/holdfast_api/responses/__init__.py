@@ -13,6 +13,7 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.responses.hosts",
     "holdfast_api.responses.certificates",
     "holdfast_api.responses.out_of_band",
+    "holdfast_api.responses.fence_drill",
     "holdfast_api.responses.host_ha",
     "holdfast_api.responses.catalogue",
     "holdfast_api.responses.virtual_machines",

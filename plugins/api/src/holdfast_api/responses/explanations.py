@@ -127,6 +127,7 @@ HOST_HA_EXPLANATION = ResponseObject(
         ),
         Field("outofbandmanagement", "responseobject", "its out-of-band management", OOBM_FIELDS),
         Field("fencedevices", "list", "all of its fence devices, by level and index", OOBM_FIELDS),
+        Field("fencereadiness", "string", "Ready, Warning or NotReady: whether it could be fenced now"),
         Field(
             "heartbeats",
             "list",

@@ -10,7 +10,7 @@ from holdfast_api.allocation import Room, rooms
 from holdfast_api.dedicated_hosts import dedicated_ids, zone_warnings
 from holdfast_api.fields import Answer, Field, ResponseObject
 from holdfast_api.responses.host_ha import HOST_HA_FIELDS, ha_answer, ha_by_host
-from holdfast_api.responses.out_of_band import OOBM_FIELDS, devices_by_host, oobm_answer
+from holdfast_api.responses.out_of_band import OOBM_FIELDS, devices_by_host, fence_readiness, oobm_answer
 from holdfast_api.responses.zones import CLUSTER_REF, POD_REF, ZONE_REF
 from holdfast_api.rows import Places, by_id, details, tags_of
 from holdfast_api.times import moment_text
@@ -52,6 +52,7 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
         cluster, server = places.clusters.get(host.cluster_id), servers.get(host.mgmt_server_id or 0)
         devices = oobm.get(host.id, [])
         warned = [warnings.get(host.data_center_id, ""), *(device.problem for device in devices if device.enabled)]
+        warned += [device.readiness_detail for device in devices if device.enabled]
         answers.append(
             _plain(host)
             | places.answer(zone=host.data_center_id, pod=host.pod_id, cluster=host.cluster_id)
@@ -67,7 +68,8 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
                 "hostha": ha_answer(ha.get(host.id)),
                 "outofbandmanagement": oobm_answer(host.uuid, devices[0] if devices else None),
                 "fencedevices": [oobm_answer(host.uuid, device) for device in devices],
-                "hawarnings": [text for text in warned if text],
+                "fencereadiness": fence_readiness(devices),
+                "hawarnings": list(dict.fromkeys(text for text in warned if text)),
             }
         )
     return answers
@@ -174,6 +176,7 @@ HOST = ResponseObject(
         Field("hostha", "responseobject", "host HA of the host", HOST_HA_FIELDS),
         Field("outofbandmanagement", "responseobject", "out-of-band management of the host", OOBM_FIELDS),
         Field("fencedevices", "list", "all of its fence devices, by level and index", OOBM_FIELDS, since="0.1"),
+        Field("fencereadiness", "string", "Ready, Warning or NotReady: whether it could be fenced now", since="0.1"),
         Field("hawarnings", "list", "why HA would not do its work here", since="0.1"),
     ),
     build=_build,

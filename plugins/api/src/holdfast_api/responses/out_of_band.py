@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 from holdfast import bmc_options
 from holdfast.errors import ConfigurationError
 from holdfast.model import Host, Oobm, PowerState
+from holdfast.model.readiness import host_readiness
 
 from holdfast_api.fields import Answer, Field, ResponseObject, as_given
 from holdfast_api.rows import among
+from holdfast_api.times import moment_text
 
 if TYPE_CHECKING:
     from holdfast_api.call import Call
@@ -31,6 +33,9 @@ OOBM_FIELDS = (
     Field("index", "integer", "its number within the level, from 0", since="0.1"),
     Field("timeout", "integer", "seconds that it has to be switched off in, if that was set", since="0.1"),
     Field("details", "map", "options of the driver for this BMC; a secret one shows as ****", since="0.1"),
+    Field("readiness", "string", "Ready, Warning or NotReady: whether a fence would get through", since="0.1"),
+    Field("readinessdetail", "string", "why a fence would not, or soon will not", since="0.1"),
+    Field("readinesssince", "date", "since when", since="0.1"),
 )
 
 
@@ -54,6 +59,9 @@ def oobm_answer(host_uuid: str, row: Oobm | None) -> Answer:
         "index": row.device_index,
         "timeout": row.timeout or None,
         "details": _options(row),
+        "readiness": row.readiness or None,
+        "readinessdetail": row.readiness_detail or None,
+        "readinesssince": moment_text(row.readiness_since) if row.readiness else None,
     }
 
 
@@ -63,6 +71,15 @@ def _options(row: Oobm) -> Answer | None:
     except ConfigurationError:
         return None  # the reading of its power says what is wrong
     return {**plain, **dict.fromkeys(hidden, MASK)} or None
+
+
+def fence_readiness(devices: Iterable[Oobm]) -> str | None:
+    """One word for a host: whether a fence by its enabled devices would get through."""
+    levels: dict[int, list[str]] = {}
+    for device in devices:
+        if device.enabled and device.driver:
+            levels.setdefault(device.level, []).append(device.readiness)
+    return host_readiness(levels) or None
 
 
 def devices_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, list[Oobm]]:
