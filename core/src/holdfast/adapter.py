@@ -82,7 +82,7 @@ def unwrap(adapter: Any) -> Any:
 
 def offers(interface: type, driver: Any, name: str) -> bool:
     """Whether a driver, behind an adapter or not, has the optional method itself, and not only its interface's."""
-    return name in vars(driver) or getattr(type(driver), name, None) is not vars(interface)[name]
+    return name in vars(driver) or getattr(type(driver), name, None) not in (None, vars(interface)[name])
 
 
 def _implementations(point: Point, driver_class: type, found: list[str]) -> dict[str, Callable[..., Any]] | None:

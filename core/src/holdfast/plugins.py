@@ -4,18 +4,23 @@ Nothing that the configuration does not select, and nobody asks for, is ever imp
 or ambiguous raises `PluginError` at the moment it is asked for, and again each time after: mending one takes a restart.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from holdfast.adapter import adapt, faults
+from holdfast.adapter import adapt, contract, faults, offers
 from holdfast.config import Config, choice_name, from_document
 from holdfast.discovery import Catalogue, Entry, describe, discover, extension_point
 from holdfast.errors import ConfigurationError, PluginError
+from holdfast.hooks.markers import is_optional
 from holdfast.hooks.points import POINTS
 from holdfast.options import Option, read_options
 from holdfast.wording import listed
+
+log = logging.getLogger("holdfast.plugins")
 
 TOLERANT_POINTS = frozenset({"provider", "oobm", "heartbeat", "hypervisor", "notifier"})
 """Points whose broken plugins `on_plugin_error = "mark-ineligible"` lets the process start without. Without the others
@@ -110,6 +115,25 @@ class Plugins:
         """
         return self._each_selected(self.driver, points or tuple(POINTS))
 
+    def close(self, seconds: float) -> None:
+        """Let every driver that has an optional `close` let go of what it keeps. Blocks for at most `seconds`.
+
+        Each is closed alone: one that hangs or raises is logged, and delays no other.
+        """
+        threads = {}
+        for (point, name), driver in list(self._ready.items()):
+            spec = contract(POINTS[point].interface).get("close")
+            if spec is not None and is_optional(spec) and offers(POINTS[point].interface, driver, "close"):
+                label = f'{point} "{name}"'
+                threads[label] = threading.Thread(target=_closed, args=(label, driver.close), daemon=True)
+        for thread in threads.values():
+            thread.start()
+        until = time.monotonic() + seconds
+        for label, thread in threads.items():
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                log.error("%s did not close within %g s; going on without it", label, seconds)
+
     def _each_selected(self, do: Callable[[str, str], object], points: tuple[str, ...]) -> list[ConfigurationError]:
         tolerated = []
         for point in points:
@@ -175,6 +199,13 @@ class Plugins:
             raise entry.error(f"cannot be constructed: {cause}", others) from error
         label = f'<{point} "{name}" of {entry.distribution} {entry.version}>'
         return adapt(POINTS[point], driver, label)
+
+
+def _closed(label: str, close: Callable[[], object]) -> None:
+    try:
+        close()
+    except Exception:
+        log.exception("%s failed to close; going on", label)
 
 
 def verified_class(catalogue: Catalogue, entry: Entry) -> type:

@@ -15,6 +15,7 @@ from holdfast.bell import ProcessBell
 from holdfast.config import Config
 from holdfast.errors import ConfigurationError
 from holdfast.hooks.coordinator import Coordinator
+from holdfast.hooks.oobm import CLOSE_SECONDS
 from holdfast.hooks.service import Service, ServiceContext
 from holdfast.hooks.store import Store
 from holdfast.plugins import Plugins
@@ -78,6 +79,7 @@ def assembled(config: Config, plugins: Plugins | None = None) -> Iterator[Parts]
     for tolerated in plugins.load_selected():
         log.error("starting without a broken plugin, as configured: %s", tolerated)
     with contextlib.ExitStack() as closing:
+        closing.callback(plugins.close, CLOSE_SECONDS)
         database = plugins.driver("database")
         closing.callback(database.close)
         store = plugins.driver("store")

@@ -1,10 +1,11 @@
 """The simulated drivers pass the published suites, in a shared world in real time, as an outsider's would."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from holdfast.errors import HoldfastError
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.provider import Surroundings
 from holdfast.model import GuestState, PowerAction, PowerState, Secret
@@ -124,6 +125,11 @@ class VirtualOobm:
     def power_action(self, bmc: BmcView, action: PowerAction, deadline: float) -> str:
         with self._turn:
             return self._site.call(self._driver.power_action, bmc, action, deadline)
+
+    @hookimpl
+    def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> Mapping[str, PowerState | HoldfastError]:
+        with self._turn:
+            return self._site.call(self._driver.power_states, bmcs, deadline)
 
     @hookimpl
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:

@@ -4,11 +4,13 @@ import base64
 import contextlib
 import logging
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from holdfast.errors import AuthenticationFailed, Refused, Unreachable, Unsupported
+from holdfast.errors import AuthenticationFailed, HoldfastError, Refused, Unreachable, Unsupported
 from holdfast.hooks.markers import hookimpl
+from holdfast.hooks.oobm import OobmDriver
 from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
@@ -34,7 +36,7 @@ class Chassis(OobmBench):
 
     @property
     def other_bmc(self) -> BmcView:
-        return replace(self.bmc, address="two")
+        return replace(self.bmc, host_uuid="host-2", address="two")
 
     def wrong_password(self) -> BmcView:
         return replace(self.bmc, password=Secret("wrong horse battery"))
@@ -70,7 +72,7 @@ class Chassis(OobmBench):
 
     def log_in(self, bmc: BmcView) -> None:
         """Let a caller in, or not."""
-        if self.silent:
+        if self.silent and bmc.address == "one":
             raise Unreachable(f"no answer from {bmc.address}")
         if bmc.password.reveal() != self.password:
             raise AuthenticationFailed(f"{bmc.address} does not accept the credentials of {bmc.username}")
@@ -106,6 +108,14 @@ class MemoryOobm:
     def set_password(self, bmc: BmcView, new_password: str, deadline: float) -> None:
         self._chassis.log_in(bmc)
         self._chassis.password = new_password
+
+    @hookimpl
+    def power_states(self, bmcs: Sequence[BmcView], deadline: float) -> Mapping[str, PowerState | HoldfastError]:
+        return OobmDriver.power_states(self, bmcs, deadline)  # type: ignore[arg-type]
+
+    @hookimpl
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 class TestACorrectDriver(OobmConformance):
@@ -329,6 +339,36 @@ class ReadinessIsFromTheKeptLogin(MemoryOobm):
         return state
 
 
+class OneSilentBmcTakesAll(MemoryOobm):
+    @hookimpl
+    def power_states(self, bmcs, deadline):
+        return {bmc.key: self.power_state(bmc, deadline) for bmc in bmcs}
+
+
+class MixesUpDevicesOfAHost(MemoryOobm):
+    @hookimpl
+    def power_states(self, bmcs, deadline):
+        found = super().power_states(bmcs, deadline)
+        return {bmc.host_uuid: found[bmc.key] for bmc in bmcs}
+
+
+class LeavesAThread(MemoryOobm):
+    @hookimpl
+    def power_state(self, bmc, deadline):
+        threading.Thread(target=self._chassis.gate.wait, args=(30,), daemon=True).start()
+        return super().power_state(bmc, deadline)
+
+
+class ClosesOnce(MemoryOobm):
+    _closed = False
+
+    @hookimpl
+    def close(self):
+        if self._closed:
+            raise RuntimeError("closed already")
+        self._closed = True
+
+
 class LacksAMethod:
     def __init__(self, chassis: Chassis) -> None:
         self.power_action = None
@@ -358,6 +398,8 @@ CAUGHT_BY = {
     "test_one_driver_serves_many_threads": [KeepsTheBmcOfTheCallInItself],
     "test_secrets_are_never_shown": [LogsThePassword, PutsThePasswordIntoErrors],
     "test_a_new_password_replaces_the_old": [KeepsTheOldPassword],
+    "test_many_are_read_as_one_is": [OneSilentBmcTakesAll, MixesUpDevicesOfAHost],
+    "test_close_lets_everything_go": [LeavesAThread, ClosesOnce],
     "test_agrees_with_a_chassis": [Caches, BelievesWhatItOrdered, RefusesOffWhenOff],
 }
 

@@ -11,6 +11,9 @@ from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
 from holdfast.options import Option
 
+CLOSE_SECONDS = 5.0
+"""What all drivers together may take at the end of a process."""
+
 
 class OobmDriver:
     """Reads and switches the power of hosts through their BMCs. Group `holdfast.oobm`; chosen per host.
@@ -83,3 +86,10 @@ class OobmDriver:
     @optional
     def self_test(self) -> None:
         """Optional. Raise `ConfigurationError` if the driver cannot work on this machine. Called once at start."""
+
+    @optional
+    def close(self) -> None:
+        """Optional. Log out everywhere and let everything go, at the end of the process; idempotent.
+
+        Within `CLOSE_SECONDS`, BMCs that do not answer among them. Raises nothing. Nothing is asked afterwards.
+        """

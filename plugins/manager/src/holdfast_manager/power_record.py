@@ -92,7 +92,7 @@ class PowerRecord:
         now = self._desk.clock.wall()
         if host.id not in self._alerted:
             self._alerted[host.id] = await self._told_before(host, now)
-        if now - self._alerted[host.id] < _DAY:
+        if 0 <= now - self._alerted[host.id] < _DAY:
             return []
         self._alerted[host.id] = now
         text = f"the BMC of host {host.name} refuses the configured credentials: fencing it would fail"

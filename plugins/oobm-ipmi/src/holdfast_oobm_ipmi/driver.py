@@ -174,6 +174,7 @@ class IpmiOobm:
         """`ConfigurationError` if the installed pyghmi is not one that this driver can use."""
         check_pyghmi()
 
+    @hookimpl
     def close(self) -> None:
         """Close all sessions on the BMCs and end the thread. Happens by itself when the driver or the process goes."""
         self._worker.close()

@@ -164,6 +164,7 @@ class RedfishOobm:
         except Refused as error:
             raise ConfigurationError(f"{error}; correct oobm.redfish.ca_file") from error
 
+    @hookimpl
     def close(self) -> None:
         """Log out everywhere. What is asked afterwards logs in again."""
         self._sweep.close()

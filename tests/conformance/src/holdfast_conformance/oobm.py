@@ -1,18 +1,21 @@
 """Conformance of OOBM drivers: a power switch that may be trusted with proof of death."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from holdfast.errors import AuthenticationFailed, DriverError, Refused, Unreachable, Unsupported
-from holdfast.hooks.oobm import OobmDriver
+from holdfast.adapter import offers
+from holdfast.errors import AuthenticationFailed, DeadlineExceeded, DriverError, Refused, Unreachable, Unsupported
+from holdfast.hooks.oobm import CLOSE_SECONDS, OobmDriver
 from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
 from holdfast.model.states import PowerAction, PowerState
 from holdfast.model.views import BmcView
 
 from holdfast_conformance.agreement import run_machine
-from holdfast_conformance.calls import attempt, kept_deadline, raised_by, together
+from holdfast_conformance.calls import GRACE_SECONDS, attempt, kept_deadline, raised_by, together
 from holdfast_conformance.oobm_bench import OobmBench, OobmCapabilities
 from holdfast_conformance.oobm_machine import ChassisMachine, reads_within
 from holdfast_conformance.secrecy import SecretWatch
@@ -219,6 +222,41 @@ class OobmConformance(Conformance):
         assert self._read(driver, new) in (PowerState.ON, PowerState.OFF)
         raised_by(self._deadline, lambda: driver.power_state(old, self._deadline), AuthenticationFailed)
 
+    def test_many_are_read_as_one_is(self, driver: OobmDriver, bench: OobmBench) -> None:
+        """`power_states` gives each BMC its own state or error, by key; a silent one takes nothing from others."""
+        if not offers(OobmDriver, driver, "power_states"):
+            pytest.skip("the driver leaves power_states out")
+        bench.force_power(PowerState.ON)
+        asked = [bench.bmc, replace(bench.bmc, level=2, index=1)]
+        wanted = dict.fromkeys([bmc.key for bmc in asked], PowerState.ON)
+        if self.capabilities.two_bmcs:
+            asked.append(bench.other_bmc)
+            wanted[bench.other_bmc.key] = PowerState.OFF
+        assert self._read_many(driver, asked) == wanted
+        assert self._read_many(driver, []) == {}
+        if self.capabilities.authenticates:
+            wrong = bench.wrong_password()
+            assert isinstance(self._read_many(driver, [wrong])[wrong.key], AuthenticationFailed)
+        bench.make_unreachable()
+        found = self._read_many(driver, asked)
+        assert isinstance(found[bench.bmc.key], Unreachable | DeadlineExceeded)
+        other = bench.other_bmc if self.capabilities.two_bmcs else bench.bmc
+        if (other.address, other.port) != (bench.bmc.address, bench.bmc.port):
+            assert found[other.key] is PowerState.OFF
+
+    def test_close_lets_everything_go(self, driver: OobmDriver, bench: OobmBench) -> None:
+        """In time with a BMC that is silent, twice, without an error, and without a thread that goes on."""
+        if not offers(OobmDriver, driver, "close"):
+            pytest.skip("the driver leaves close out")
+        before = set(threading.enumerate())
+        self._read(driver, bench.bmc)
+        bench.make_unreachable()
+        for _ in range(2):
+            assert kept_deadline(CLOSE_SECONDS, driver.close).error is None
+        for thread in set(threading.enumerate()) - before:
+            thread.join(GRACE_SECONDS)
+            assert not thread.is_alive(), f"{thread.name} still runs after close()"
+
     def test_agrees_with_a_chassis(self, driver: OobmDriver, bench: OobmBench) -> None:
         """Any order of actions, buttons pressed by hand, and cut cables leaves the readings true."""
         run_machine(lambda: ChassisMachine(driver, bench, self.capabilities), self.model_examples)
@@ -233,6 +271,11 @@ class OobmConformance(Conformance):
 
     def _read(self, driver: OobmDriver, bmc: BmcView) -> PowerState:
         return driver.power_state(bmc, self._deadline)
+
+    def _read_many(self, driver: OobmDriver, bmcs: list[BmcView]) -> dict[str, object]:
+        outcome = kept_deadline(self._deadline, lambda: driver.power_states(bmcs, self._deadline))
+        assert outcome.error is None, f"power_states raises nothing itself: {outcome.error!r}"
+        return dict(outcome.value)
 
     def _act(self, driver: OobmDriver, bmc: BmcView, action: PowerAction) -> str:
         return driver.power_action(bmc, action, self._deadline)
