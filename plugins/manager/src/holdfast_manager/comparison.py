@@ -106,8 +106,8 @@ class Comparison:
                     continue
                 if permit.state == PermitState.RUNNING and (vm.uuid, permit.run_epoch) not in running:
                     reports = [r for r in seen if r.vm_uuid == vm.uuid and r.run_epoch == permit.run_epoch]
-                    state = reports[0].state if reports else GuestState.ABSENT
-                    agreed &= await self.end(actor, vm, permit, VmReport(vm.uuid, state, permit.run_epoch))
+                    absent = VmReport(vm.uuid, GuestState.ABSENT, permit.run_epoch)
+                    agreed &= await self.end(actor, vm, permit, reports[0] if reports else absent)
                 elif permit.state == PermitState.ISSUED or vm.state == VmState.STOPPING:
                     unsettled.append((vm, permit))
             # Only what had no permit when the host was asked: a run that was permitted then, and has been ended since,

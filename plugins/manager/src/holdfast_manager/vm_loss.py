@@ -27,6 +27,8 @@ from holdfast_manager.restart_schedule import proof_as_json, why_not_restarted
 async def end_run(desk: Desk, host: Host, epoch: int, vm: Vm, permit: Permit, report: VmReport) -> None:
     """Store the end of a run that the host itself has confirmed, and what follows. Raises what the store raises."""
     text = f"host {host.name} says that VM {vm.name} is {report.state}"
+    if report.reason:
+        text = f"{text}: {report.reason}"
     evidence = Evidence(Kind.AGENT, vm.uuid, Opinion.DEAD, host.name, desk.clock.monotonic(), text)
     proof = Proof(ProofKind.AGENT_REPORT, vm.uuid, evidence.at, (evidence,), permit.run_epoch)
     proof_json = proof_as_json(proof)
