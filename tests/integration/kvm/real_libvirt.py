@@ -53,11 +53,11 @@ exec tini -s -- sh -c 'virtlogd -d; virtlockd -d; while :; do libvirtd --listen;
 """
 
 
-def need_packages() -> None:
+def install(*packages: str) -> None:
     """Install what is missing if this is root on Debian; skip loudly if it cannot be had."""
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED against libvirt: namespaces need root")
-    missing = [name for name in PACKAGES if not _is_installed(name)]
+    missing = [name for name in packages if not _is_installed(name)]
     if missing and shutil.which("apt-get"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *missing]):
@@ -66,6 +66,11 @@ def need_packages() -> None:
         missing = [name for name in missing if not _is_installed(name)]
     if missing:
         pytest.skip(f"NOT TESTED against libvirt: install the Debian packages {' '.join(missing)}")
+
+
+def need_packages() -> None:
+    """What every test here needs."""
+    install(*PACKAGES)
     tried = subprocess.run(["unshare", "--mount", "--pid", "--uts", "--fork", "true"], check=False)
     if tried.returncode:
         pytest.skip("NOT TESTED against libvirt: this machine allows no namespaces")

@@ -18,6 +18,7 @@ from holdfast_hypervisor_kvm.place import Place
 CLUSTER = 65536
 _DEATH_SECONDS = 2.0
 _SECTOR = 512
+_METADATA = 1 << 20
 _ABSENT = ("No such file or directory", "NFS3ERR_NOENT", "NFS4ERR_NOENT", "ENOENT")
 _FULL = ("No space left", "NOSPC", "Disk quota exceeded", "DQUOT")
 
@@ -73,6 +74,8 @@ class DiskImages:
             self._run([*words, str(draft), str(size)], disk, limit)
             made = draft.read_bytes()
             made = qcow2_header.stamped(made[:CLUSTER], vm_uuid) + made[CLUSTER:]
+            if place.kind in ("block", "iscsi"):
+                self._check_room(place, size, disk, limit)
             if place.kind == "file":
                 self._put_file(made, Path(place.path), disk, there)
             else:
@@ -85,6 +88,16 @@ class DiskImages:
             return int(json.loads(self._run(words, disk, limit))["virtual-size"])
         except _Absent:
             raise Refused(f"the template {template.url} is not there") from None
+
+    def _check_room(self, place: Place, size: int, disk: DiskSpec, limit: Deadline) -> None:
+        """A LUN cannot grow: it must hold the whole disk, and what qcow2 keeps beside it."""
+        words = ["qemu-img", "info", "-U", "--output=json", "-f", "raw", place.url]
+        room = int(json.loads(self._run(words, disk, limit))["virtual-size"])
+        needed = size + size // 4096 + _METADATA
+        if room < needed:
+            raise Refused(
+                f"{place.url} on pool {disk.pool.name} has {room >> 20} MiB, the disk needs {(needed >> 20) + 1} MiB"
+            )
 
     def _put_file(self, made: bytes, path: Path, disk: DiskSpec, there: bool) -> None:
         """Under another name first: what bears the disk's name is whole, and is never replaced."""
