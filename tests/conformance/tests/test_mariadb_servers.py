@@ -6,6 +6,7 @@ from pathlib import Path
 import pymysql
 import pytest
 from holdfast_conformance.mariadb import MariaDbLab
+from holdfast_conformance.mariadb_network import CableNetwork
 from holdfast_conformance.mariadb_replication import chain, pair, replica_status, ring, wait_caught_up, wait_connected
 
 TABLE = "CREATE TABLE cloud.note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(20))"
@@ -80,3 +81,21 @@ def test_users_may_log_in_over_tcp(lab: MariaDbLab) -> None:
     password = 'it\'s \\a "pass" 한'.encode()
     with pymysql.connect(host=server.host, port=server.port, user="cloud", password=password) as connection:
         assert connection.server_status is not None
+
+
+def test_a_cut_cable_is_silence_for_client_and_replica(tmp_path: Path) -> None:
+    """No refusal, no reset; plugged in again, both go on."""
+    with CableNetwork() as network, MariaDbLab(tmp_path) as lab:
+        first, second = lab.server(**network.place()), lab.server(**network.place())
+        pair(first, second)
+        first.make_user("cloud", "secret")
+        login = {"host": first.host, "port": first.port, "user": "cloud", "password": "secret"}
+        with pymysql.connect(**login) as connection:
+            network.cut(first.host)
+            with pytest.raises(pymysql.err.OperationalError, match="timed out"):
+                pymysql.connect(**login, connect_timeout=0.3)
+            first.run("CREATE DATABASE unseen")
+            assert second.value("COUNT(*) FROM information_schema.schemata WHERE schema_name = 'unseen'") == 0
+            network.mend(first.host)
+            connection.ping()
+        wait_caught_up(second, first)
