@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     path, why = find_file(arguments.config)
     config = load_config(arguments.config)
     plugins = Plugins(config)
-    rows = list(effective(config, plugins))
+    rows = [*effective(config, plugins), *_explained(plugins)]
     if arguments.json:
         sys.stdout.write(json.dumps({"file": str(path or ""), "why": why, "values": rows}, indent=2) + "\n")
     else:
@@ -59,6 +59,12 @@ def effective(config: Config, plugins: Plugins) -> Iterator[dict[str, str]]:
             continue  # a shared file may hold the table of a service that this machine does not have
         for key, value in plugins.settings(point, name).items():
             yield _row(config, table_name(point, name), key, value, written=key in config.table(point, name))
+
+
+def _explained(plugins: Plugins) -> Iterator[dict[str, str]]:
+    """What the database driver reads from a file of its own; making the driver finds what is wrong there."""
+    for key, value, origin in plugins.driver("database").explain():
+        yield {"key": key, "value": value, "from": origin}
 
 
 def _selections(config: Config) -> Iterator[tuple[str, str]]:

@@ -59,3 +59,11 @@ class Database:
         Reads no more than the configuration and connects to nothing. Empty for an embedded database.
         """
         return ()
+
+    @optional
+    def explain(self) -> tuple[tuple[str, str, str], ...]:
+        """Optional. What else the driver read of its configuration, for `holdfast config check`: key, value, origin.
+
+        Secrets are hidden. Connects to nothing.
+        """
+        return ()

@@ -9,13 +9,15 @@ from holdfast.errors import Conflict, OutcomeUnknown, StoreError, StoreUnavailab
 from sqlalchemy import exc
 
 _MYSQL_DUPLICATE = {1062, 1169, 1586}
-_MYSQL_LOST_RACE = {1205, 1213}
+# A lock not had in time, a deadlock, and a transaction undone by its own commit or with its server.
+_MYSQL_LOST_RACE = {1205, 1213, 3101}
 _MYSQL_SCHEMA = {1054, 1146}
 _SQLITE_UNIQUE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"}
 
 
 class LostRace(Exception):
-    """The database chose this transaction as the victim of a deadlock, and undid it whole. It may be tried again."""
+    """The database undid this transaction whole: as the victim of a deadlock, or with its server. It may be tried
+    again."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The store over SQL: reads, batches, and nothing that depends on which database it is."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from holdfast_store.batches import Batches, UnevenGroup
 from holdfast_store.cipher import Cipher
 from holdfast_store.encoding import Encoding
 from holdfast_store.migrate import migrate
-from holdfast_store.options import WRITE_OPTION
+from holdfast_store.options import RETRY_SAFE_OPTION, WRITE_OPTION
 from holdfast_store.queries import Queries
 from holdfast_store.reading import Reader
 from holdfast_store.settings import checked_path
 from holdfast_store.vault import Vault
 
 _ATTEMPTS = 8
+_BATCH_OPTIONS = {WRITE_OPTION: True, RETRY_SAFE_OPTION: True}
 _LARGEST_ID = 2**63 - 1
 
 
@@ -60,25 +61,19 @@ class SqlStore(Store):
         """The row with this id, or None."""
         if not 0 < row_id <= _LARGEST_ID:
             return None
-        with self._reading(record) as connection:
-            raw = connection.execute(self._queries.one(record), {"row_id": row_id}).fetchall()
+        raw = self._read(record, self._queries.one(record), {"row_id": row_id})
         rows = self._reader(record).rows(raw)
         return rows[0] if rows else None
 
     @hookimpl
     def select(self, record: type[R], query: Query) -> list[R]:
         """All rows that match, in order."""
-        statement = self._queries.rows(record, query)
-        with self._reading(record) as connection:
-            raw = connection.execute(statement).fetchall()
-        return self._reader(record).rows(raw)
+        return self._reader(record).rows(self._read(record, self._queries.rows(record, query)))
 
     @hookimpl
     def count(self, record: type[Row], query: Query) -> int:
         """How many rows match, `limit` and `offset` aside."""
-        statement = self._queries.count(record, query)
-        with self._reading(record) as connection:
-            return int(connection.execute(statement).scalar_one())
+        return int(self._read(record, self._queries.count(record, query))[0][0])
 
     @hookimpl
     def commit(self, changes: Sequence[Change]) -> tuple[int, ...]:
@@ -111,7 +106,7 @@ class SqlStore(Store):
 
     def _attempt(self, changes: Sequence[Change], *, grouped: bool) -> tuple[int, ...]:
         with self._writer, failures.translated("write"), self._bound().connect() as connection:
-            transaction = connection.execution_options(**{WRITE_OPTION: True}).begin()
+            transaction = connection.execution_options(**_BATCH_OPTIONS).begin()
             try:
                 ids = self._batches.run(connection, changes, grouped=grouped)
             except BaseException:
@@ -120,10 +115,18 @@ class SqlStore(Store):
             failures.commit(connection, transaction)
             return ids
 
-    @contextmanager
-    def _reading(self, record: type[Row]) -> Iterator[sa.Connection]:
-        with failures.translated(f"read {record.TABLE}"), self._bound().connect() as connection:
-            yield connection
+    def _read(
+        self, record: type[Row], statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """All rows of one statement, asked again if the server was lost meanwhile and another one can answer."""
+        doing = f"read {record.TABLE}"
+        for _ in range(_ATTEMPTS):
+            try:
+                with failures.translated(doing), self._bound().connect() as connection:
+                    return connection.execute(statement, parameters).fetchall()
+            except failures.LostRace:
+                continue
+        raise StoreUnavailable(f"cannot {doing}: the connection to the database broke again and again")
 
     def _bound(self) -> sa.Engine:
         if self._closed:

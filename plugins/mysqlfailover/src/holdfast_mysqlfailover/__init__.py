@@ -1,0 +1,1 @@
+"""MySQL and MariaDB with replica failover, configured by `db.properties`: the database driver `mysql`."""

@@ -1,0 +1,119 @@
+"""Which host to write to, given what each of them said. Pure: no clock, no connection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast_mysqlfailover.history import History
+from holdfast_mysqlfailover.judging import reasons_against
+from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.plan import Host
+
+Answers = Mapping[Host, Node | str]
+"""What each host answered, or why it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of earlier rounds. `servers`: server ids by host, as far as they were ever seen.
+
+    `known` is the last history seen on the writer. `before` are answers from the time when it was already silent.
+    `overdue`: a handover has been under way for too long, and is to be undone.
+    """
+
+    servers: Mapping[Host, int]
+    known: History | None = None
+    before: Mapping[Host, Node] | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to do. `serve`: write to `host` under its epoch. `take`: make `host` the writer, then write to it.
+
+    `found`: the same for a database that never had a writer. `wait`: for the `reasons`, one per host.
+    """
+
+    action: Literal["serve", "take", "found", "wait"]
+    host: Host | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def choose(answers: Answers, memory: Memory) -> Choice:
+    """The decision for a plan with several hosts."""
+    nodes = {host: node for host, node in answers.items() if isinstance(node, Node)}
+    reasons = {host: answer for host, answer in answers.items() if isinstance(answer, str)}
+    twins = _twins(nodes)
+    if twins:
+        return Choice("wait", reasons=(twins,))
+    rows = [node.writer for node in nodes.values() if node.writer is not None]
+    if not rows:
+        return _first_ever(nodes, reasons, memory)
+    newest = max(rows, key=lambda row: row.epoch)
+    rivals = sorted({row.server for row in rows if row.epoch == newest.epoch})
+    if len(rivals) > 1:
+        return Choice("wait", reasons=(_split(rivals, newest.epoch, nodes),))
+    writer = next((host for host, node in nodes.items() if node.server == newest.server), None)
+    if writer is None:
+        return _take_over(nodes, reasons, memory, newest.epoch)
+    if nodes[writer].writer != newest:
+        reasons[writer] = "it is to be the writer, but its replication has not brought it up to date yet"
+        return _take_over(nodes, reasons, memory, newest.epoch) if memory.overdue else _wait(nodes, reasons)
+    if nodes[writer].read_only:
+        reasons[writer] = "read_only is on"
+        return _take_over(nodes, reasons, memory, newest.epoch)
+    return Choice("serve", writer)
+
+
+def _first_ever(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory) -> Choice:
+    for host, node in nodes.items():
+        if host.number == 0:
+            if node.read_only:
+                reasons[host] = "read_only is on"
+                break
+            return Choice("found", host)
+    chosen = _take_over(nodes, reasons, memory, 0)
+    return Choice("found", chosen.host) if chosen.action == "take" else chosen
+
+
+def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory, epoch: int) -> Choice:
+    lost = frozenset(memory.servers[host] for host in reasons if host in memory.servers)
+    before = memory.before or {}
+    for host in sorted(nodes, key=lambda host: host.number):
+        if host in reasons:
+            continue
+        node = nodes[host]
+        own = node.writer.epoch if node.writer else 0
+        against = list(reasons_against(node, lost, memory.known, before.get(host)))
+        if own < epoch:
+            against.append(f"it knows the writer of epoch {own} only, and another host that of epoch {epoch}")
+        if not against:
+            return Choice("take", host)
+        reasons[host] = "; ".join(against)
+    return _wait(nodes, reasons)
+
+
+def _wait(nodes: dict[Host, Node], reasons: dict[Host, str]) -> Choice:
+    said = sorted(reasons.items(), key=lambda pair: pair[0].number)
+    return Choice("wait", reasons=tuple(f"{host}: {reason}" for host, reason in said))
+
+
+def _twins(nodes: dict[Host, Node]) -> str:
+    seen: dict[int, Host] = {}
+    for host, node in nodes.items():
+        if node.server in seen:
+            return (
+                f"{seen[node.server]} and {host} have the same server_id {node.server}: either they are one server "
+                "under two names, or replication between them cannot work; correct db.properties or server_id"
+            )
+        seen[node.server] = host
+    return ""
+
+
+def _split(rivals: list[int], epoch: int, nodes: dict[Host, Node]) -> str:
+    names = {node.server: str(host) for host, node in nodes.items()}
+    hosts = " and ".join(names.get(server, f"server {server}") for server in rivals)
+    return (
+        f"{hosts} both became the writer of epoch {epoch} while they were cut off from each other: compare their data, "
+        "rebuild one of them from the other, then start again"
+    )

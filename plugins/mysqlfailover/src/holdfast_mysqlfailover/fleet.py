@@ -1,0 +1,122 @@
+"""All hosts of a plan at once: asks them in parallel, and moves the writer between them."""
+
+import contextlib
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from pymysql.err import MySQLError
+
+from holdfast_mysqlfailover import writer_row
+from holdfast_mysqlfailover.connection import Line
+from holdfast_mysqlfailover.judging import still_connected
+from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.opening import DENIALS
+from holdfast_mysqlfailover.plan import Host, Plan
+from holdfast_mysqlfailover.scout import Denied, NoAnswer, Scout, words_of
+from holdfast_mysqlfailover.timing import Timing
+from holdfast_mysqlfailover.writer_row import number_of
+
+_LOOK_SECONDS = 0.01
+
+
+class Fleet:
+    """Used by the pilot's thread alone, apart from `close`."""
+
+    def __init__(self, plan: Plan, timing: Timing) -> None:
+        self.plan = plan
+        self._timing = timing
+        self._scouts = {host: Scout(plan, host) for host in plan.hosts}
+        self._pool = ThreadPoolExecutor(len(plan.hosts), thread_name_prefix="holdfast-db-scout")
+
+    def scout(self, host: Host) -> Scout:
+        """Who looks at this host."""
+        return self._scouts[host]
+
+    def survey(self, hosts: Iterable[Host]) -> dict[Host, Node | str]:
+        """What each host says, or why it does not, all asked at once. Takes at most about the time of silence."""
+        asked = {host: self._pool.submit(self._ask, host) for host in hosts}
+        return {host: answer.result() for host, answer in asked.items()}
+
+    def _ask(self, host: Host) -> Node | str:
+        try:
+            try:
+                return self._scouts[host].look(self._timing.silence)
+            except NoAnswer:
+                return self._scouts[host].look(self._timing.silence, fresh=True)
+        except NoAnswer as problem:
+            return str(problem)
+        except MySQLError as problem:
+            words = words_of(problem)
+            return Denied(words) if number_of(problem) in DENIALS else words
+
+    def settled(self, host: Host, lost: frozenset[int], refused: bool) -> str:
+        """Wait until `host` has applied all that it received; "" then, else why it has not.
+
+        A lost host that refuses connections is gone, which its replicas notice at once. One that a replica is still
+        connected to is not gone.
+        """
+        until = time.monotonic() + self._timing.catch_up
+        connected_until = time.monotonic() + self._timing.still_connected
+        while True:
+            try:
+                node = self._scouts[host].look(self._timing.silence)
+            except (NoAnswer, MySQLError) as problem:
+                return words_of(problem)
+            now = time.monotonic()
+            connected = refused and still_connected(node, lost)
+            if connected and now > connected_until:
+                return (
+                    "it is still connected to the host that refuses connections here: only this server is cut off "
+                    "from that host"
+                )
+            if not node.missing and not connected:
+                return ""
+            if now > until:
+                return f"it has not applied all that it received within {self._timing.catch_up:g} s ({node.missing})"
+            time.sleep(_LOOK_SECONDS)  # the server tells nobody when it has applied something
+
+    def found(self, host: Host, reason: str) -> int:
+        """Make the tables on a database that never had a writer; the epoch, 0 if another server is the writer now."""
+        with contextlib.closing(self._scouts[host].run(self._timing.patience)) as connection:
+            connection.autocommit(False)
+            row = writer_row.found(connection, reason)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@server_id")
+                (own,) = cursor.fetchone() or (0,)
+            return row.epoch if row.server == int(own) else 0
+
+    def move(self, via: Host, expected: int, server: int | None, reason: str) -> int:
+        """Write the next epoch on `via`: for the server of that id, or for `via` itself. The epoch, 0 if too late."""
+        with contextlib.closing(self._scouts[via].run(self._timing.patience)) as connection:
+            connection.autocommit(False)
+            return writer_row.move(connection, expected, server, reason, int(self._timing.handover))
+
+    def tidy(self, host: Host, epoch: int) -> None:
+        """Remove old tokens."""
+        with contextlib.closing(self._scouts[host].run(self._timing.patience)) as connection:
+            connection.autocommit(False)
+            writer_row.tidy(connection, epoch)
+
+    def end_orphans(self, host: Host, lines: Iterable[Line]) -> None:
+        """End what the server still does for connections that broke on this side, and free its locks.
+
+        A server that was started anew may have given the number to somebody else, so the port must fit as well.
+        """
+        with contextlib.closing(self._scouts[host].run(self._timing.silence)) as connection:
+            for line in lines:
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s AND host LIKE %s",
+                        (line.thread, f"%:{line.port}"),
+                    )
+                    (there,) = cursor.fetchone() or (0,)
+                if there:
+                    with contextlib.suppress(MySQLError):  # it may have ended by itself meanwhile
+                        connection.query(f"KILL {line.thread:d}")
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        self._pool.shutdown(wait=False)
+        for scout in self._scouts.values():
+            scout.close()

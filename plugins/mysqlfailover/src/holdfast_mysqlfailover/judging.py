@@ -1,0 +1,72 @@
+"""May this server be written to? Pure judgements on what servers said, with the reason for every no."""
+
+from collections.abc import Iterator
+
+from holdfast_mysqlfailover.history import History
+from holdfast_mysqlfailover.node import Node
+
+
+def reasons_against(node: Node, lost: frozenset[int], known: History | None, before: Node | None) -> tuple[str, ...]:
+    """Why `node` must not take the place of a lost writer; empty if it may, once it has applied what it received.
+
+    `lost` are the server ids of hosts that do not answer. `known` is the last history seen on the lost writer, None if
+    it was never seen. `before` is what the node said while the writer was already silent: whatever came in since then
+    shows that the writer lives, and that only this server is cut off from it.
+    """
+    return tuple(_against(node, lost, known, before))
+
+
+def _against(node: Node, lost: frozenset[int], known: History | None, before: Node | None) -> Iterator[str]:
+    if node.read_only:
+        yield "read_only is on"
+    if node.blind:
+        yield node.blind
+        return
+    if not node.channels:
+        yield "it does not replicate from any server, so it does not have the data"
+    for channel in node.channels:
+        if not channel.applying:
+            yield f"its replication is stopped ({channel.error or 'the SQL thread does not run'})"
+    errant = node.history.beyond(known, node.origin) if known is not None else History()
+    if errant:
+        yield f"it has diverged: the lost host never had its transactions {errant}; rebuild it from that host"
+    if before is not None and _hears(node, before, lost):
+        yield "it still receives from the host that does not answer here: only this server is cut off from that host"
+
+
+def _hears(node: Node, before: Node, lost: frozenset[int]) -> bool:
+    earlier = {channel.name: channel.contact for channel in before.channels if channel.source in lost}
+    return any(
+        channel.receiving and channel.contact != earlier[channel.name]
+        for channel in node.channels
+        if channel.name in earlier
+    )
+
+
+def still_connected(node: Node, lost: frozenset[int]) -> bool:
+    """Whether the node's replication believes that it is connected to a host that refuses connections here."""
+    return any(channel.receiving and channel.source in lost for channel in node.channels)
+
+
+def reasons_to_stay(first: Node, serving: Node) -> tuple[str, ...]:
+    """Why writing must not go back from `serving` to `first` yet; empty if `first` has what it needs."""
+    return tuple(_against_return(first, serving))
+
+
+def _against_return(first: Node, serving: Node) -> Iterator[str]:
+    if first.read_only:
+        yield "read_only is on"
+    for who, node in (("it", first), ("the host that serves", serving)):
+        if node.blind:
+            yield f"{who}: {node.blind}"
+            return
+    if not first.channels:
+        yield "it does not replicate from any server, so it cannot catch up"
+    for channel in first.channels:
+        if not channel.applying:
+            yield f"its replication is stopped ({channel.error or 'the SQL thread does not run'})"
+        elif not channel.receiving:
+            yield "it receives nothing: its replication is not connected"
+    extra = first.history.beyond(serving.history)
+    if extra:
+        yield f"it has diverged: its transactions {extra} are on no other host; rebuild it from the host that serves"

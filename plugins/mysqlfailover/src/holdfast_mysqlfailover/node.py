@@ -1,0 +1,49 @@
+"""What one database server says of itself, in one shape for MariaDB and MySQL."""
+
+from dataclasses import dataclass
+
+from holdfast_mysqlfailover.history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One connection over which a server replicates from `source` (a server id, 0 if it never reached one).
+
+    `contact` changes whenever anything came in; `missing` is what was received but is not applied yet, "" if nothing.
+    """
+
+    name: str
+    source: int
+    receiving: bool
+    applying: bool
+    error: str
+    contact: tuple[str, ...]
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The writer row: which server is written to (its server id), under which epoch."""
+
+    epoch: int
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One answer of one server. `origin` ends the names of its own transactions in histories."""
+
+    server: int
+    origin: str
+    version: str
+    read_only: bool
+    history: History
+    channels: tuple[Channel, ...]
+    writer: Writer | None
+    blind: str = ""
+    """Why the state of replication could not be read, "" if it could."""
+
+    @property
+    def missing(self) -> str:
+        """What it has received and not applied yet."""
+        return ", ".join(filter(None, (channel.missing for channel in self.channels)))

@@ -1,0 +1,300 @@
+"""Keeps all connections of a process on the host that may be written to.
+
+One thread looks at that host all the time, finds another when it is lost, and goes back to the first one when that is
+due. Callers' threads ask where to connect, tell what broke, and wait meanwhile.
+"""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from dataclasses import replace
+from functools import partial
+from itertools import count
+
+from pymysql.err import MySQLError, OperationalError
+
+from holdfast_mysqlfailover.choice import Choice, Memory, choose
+from holdfast_mysqlfailover.connection import Line
+from holdfast_mysqlfailover.fleet import Fleet
+from holdfast_mysqlfailover.history import History
+from holdfast_mysqlfailover.lines import Lines
+from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.plan import Host, Plan
+from holdfast_mysqlfailover.returning import Return
+from holdfast_mysqlfailover.scout import Denied, NoAnswer, words_of
+from holdfast_mysqlfailover.settling import settle_token
+from holdfast_mysqlfailover.standing import Phase, Standing
+from holdfast_mysqlfailover.timing import Timing
+
+log = logging.getLogger(__name__)
+
+_SAY_AGAIN_SECONDS = 5.0
+NOBODY = 2003
+"""MySQL's number for a host that cannot be reached."""
+
+
+class Pilot:
+    """One per process and database. Its thread starts with the first question and ends with `close`."""
+
+    def __init__(self, plan: Plan, timing: Timing) -> None:
+        self.plan, self.timing = plan, timing
+        self.lines = Lines()
+        self.fleet = Fleet(plan, timing)
+        self.standing = Standing()
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._suspected = self._examined = 0
+        self._elsewhere = count()
+        self._orphans: defaultdict[Host, list[Line]] = defaultdict(list)
+        self._servers: dict[Host, int] = {}
+        self._known: History | None = None
+        self._return = Return(self)
+        self._served = False
+        self._pause = timing.shortest_pause
+        self._surveyed = self._tidied = time.monotonic()
+        self._say_again = 0.0
+
+    # --- for callers' threads -----------------------------------------------------------------------------------
+
+    def serving(self, until: float) -> Standing:
+        """Where to connect now, waiting until `until` (monotonic). Raises `OperationalError` with all reasons."""
+        with self._change:
+            self._start()
+            self._change.wait_for(
+                lambda: self.standing.phase in ("serving", "denied", "closed"), until - time.monotonic()
+            )
+            now = self.standing
+        if now.phase == "serving":
+            return now
+        words = "the database is closed" if now.phase == "closed" else "no database host can be used"
+        raise OperationalError(NOBODY, f"{words}: {'; '.join(now.reasons) or 'none has answered yet'}")
+
+    def failed(self, standing: Standing, problem: Exception | None, line: Line | None = None) -> None:
+        """Say that a connection of this standing broke, and wait until its host has been looked at.
+
+        `problem` None: the epoch was over. `line`: the server may still be at work for it.
+        """
+        with self._change:
+            if line is not None and standing.host is not None:
+                self._orphans[standing.host].append(line)
+            if self.standing.generation != standing.generation or self.standing.phase != "serving":
+                return
+            self._start()
+            self._suspected += 1
+            mine = self._suspected
+            self._change.notify_all()
+            self._change.wait_for(
+                lambda: self._examined >= mine or self.standing.generation != standing.generation,
+                self.timing.patience,
+            )
+
+    def count_statement(self) -> None:
+        """One more statement was sent to another host than the first."""
+        next(self._elsewhere)
+
+    def resolve(self, token: bytes) -> None:
+        """Find out what became of a transaction, wherever writing goes on now. See `settle_token`."""
+        settle_token(self, token)
+
+    def patience(self) -> float:
+        """Until when (monotonic) a call that begins now waits for a host."""
+        return time.monotonic() + (self.timing.patience if self._served else self.timing.start)
+
+    def close(self) -> None:
+        """End the thread and all that it holds. Idempotent."""
+        with self._change:
+            self.standing = replace(self.standing, phase="closed", generation=self.standing.generation + 1)
+            self._change.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self.timing.patience)
+        self.fleet.close()
+
+    # --- the thread ---------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._thread is None and self.standing.phase != "closed":
+            self._thread = threading.Thread(target=self._run, name="holdfast-db-pilot", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                if self.standing.phase == "closed":
+                    return
+                seen = self._suspected
+                serving = self.standing.phase == "serving"
+                suspected = seen > self._examined
+            pause = 0.0
+            try:
+                pause = self._watch(suspected) if serving else self._search()
+            except Exception:
+                log.exception("the database pilot stumbled; it goes on")
+                pause = self.timing.look
+            with self._change:
+                self._examined = seen
+                self._change.notify_all()
+                self._change.wait_for(partial(self._is_called, seen), pause)
+
+    def _is_called(self, seen: int) -> bool:
+        return self._suspected > seen or self.standing.phase == "closed"
+
+    def _watch(self, suspected: bool) -> float:
+        """Look at the serving host; the pause until the next look."""
+        now, host = self.standing, self.standing.host
+        assert host is not None, "somebody serves"
+        scout, guarded = self.fleet.scout(host), self.plan.fails_over
+        before = None
+        try:
+            try:
+                node = scout.look(self.timing.silence / 2, channels=False, fresh=suspected)
+            except NoAnswer as first:
+                if guarded and not first.refused:
+                    before = self._others(host)
+                node = scout.look(self.timing.silence / 2, channels=False, fresh=True)
+        except NoAnswer as problem:
+            self._lose(host, str(problem), refused=problem.refused, before=before)
+            return 0.0
+        except MySQLError as problem:
+            self._lose(host, words_of(problem), refused=False, before=None)
+            return 0.0
+        self._end_orphans(host)
+        if not guarded:
+            return self.timing.look
+        self._servers[host], self._known = node.server, node.history
+        if node.read_only and not now.read_only:
+            self._lose(host, "read_only is on", refused=False, before=None)
+            return 0.0
+        row = node.writer
+        if not now.read_only and (row is None or (row.epoch, row.server) != (now.epoch, node.server)):
+            log.warning("another server has moved the database's writer; following it")
+            self._to(replace(now, phase="moving", generation=now.generation + 1))
+            return 0.0
+        self._chores(host)
+        return self._return.pause(self.timing.look)
+
+    def _search(self) -> float:
+        """Find a host to write to; the pause until the next attempt if there is none."""
+        return self._act(self.fleet.survey(self.plan.hosts), before=None, refused=False)
+
+    def _lose(self, host: Host, reason: str, *, refused: bool, before: dict[Host, Node] | None) -> None:
+        now = self.standing
+        log.warning("database host %s is lost (%s)", host, reason)
+        self._to(replace(now, phase="moving", generation=now.generation + 1, reasons=(f"{host}: {reason}",)))
+        self.lines.cut_all(now.generation)
+        answers: dict[Host, Node | str] = {host: reason}
+        answers.update(self.fleet.survey(each for each in self.plan.hosts if each != host))
+        self._pause = self.timing.shortest_pause
+        self._act(answers, before=before, refused=refused)
+
+    def _act(self, answers: dict[Host, Node | str], *, before: dict[Host, Node] | None, refused: bool) -> float:
+        nodes = {host: answer for host, answer in answers.items() if isinstance(answer, Node)}
+        self._servers.update({host: node.server for host, node in nodes.items()})
+        if not self.plan.fails_over:
+            choice = Choice("serve", next(iter(nodes))) if nodes else _nobody(answers)
+        else:
+            memory = Memory(self._servers, self._known, before, self._return.overdue())
+            choice = choose(answers, memory)
+        if choice.host is not None and self._carry_out(choice, nodes, answers, refused):
+            return 0.0
+        denied = all(isinstance(answer, Denied) for answer in answers.values())
+        return self._wait(choice.reasons or _nobody(answers).reasons, denied)
+
+    def _carry_out(
+        self, choice: Choice, nodes: dict[Host, Node], answers: dict[Host, Node | str], refused: bool
+    ) -> bool:
+        host = choice.host
+        assert host is not None
+        node = nodes[host]
+        epoch = node.writer.epoch if node.writer else 0
+        if choice.action in ("take", "found") and host.number > 0:
+            lost = frozenset(self._servers[each] for each in answers if each not in nodes and each in self._servers)
+            against = self.fleet.settled(host, lost, refused)
+            if against:
+                answers[host] = against
+                return False
+        read_only = self.plan.read_only_elsewhere and host.number > 0
+        reason = "; ".join(f"{each}: {said}" for each, said in answers.items() if isinstance(said, str))
+        try:
+            if choice.action == "found" and not read_only:
+                epoch = self.fleet.found(host, reason or "first start")
+            elif choice.action == "take" and not read_only:
+                epoch = self.fleet.move(host, epoch, None, reason)
+        except (NoAnswer, MySQLError) as problem:
+            answers[host] = words_of(problem)
+            return False
+        if self.plan.fails_over and not epoch and not read_only:
+            answers[host] = "another server is moving the writer at the same time"
+            return False
+        self.serve(host, 0 if read_only else epoch, read_only=read_only)
+        return True
+
+    def _others(self, host: Host) -> dict[Host, Node]:
+        answers = self.fleet.survey(each for each in self.plan.hosts if each != host)
+        return {each: answer for each, answer in answers.items() if isinstance(answer, Node)}
+
+    def _wait(self, reasons: tuple[str, ...], denied: bool) -> float:
+        now, moment = self.standing, time.monotonic()
+        if now.reasons != reasons or moment >= self._say_again:
+            self._say_again = moment + _SAY_AGAIN_SECONDS
+            log.warning("no database host can be used, trying again: %s", "; ".join(reasons))
+        phase: Phase = "denied" if denied else "lost" if self._served else "new"
+        self._to(replace(now, phase=phase, host=None, reasons=reasons))
+        pause, longest = self._pause, min(self.plan.longest_pause_seconds, self.timing.longest_pause)
+        self._pause = min(pause * 2, longest)
+        return min(pause, longest)
+
+    def serve(self, host: Host, epoch: int, *, read_only: bool = False) -> None:
+        """From now on connections go to `host`."""
+        with self._change:
+            if self.standing.phase == "closed":
+                return
+            generation = self.standing.generation + 1
+        log.warning("database host %s serves%s", host, f" (writer epoch {epoch})" if epoch else "")
+        self._served, self._pause = True, self.timing.shortest_pause
+        self._elsewhere = count()
+        self._return.begin(host)
+        self._to(Standing(generation, "serving", host, epoch, read_only))
+
+    def hold(self) -> None:
+        """Lend out no connection until `serve` is called."""
+        self._to(replace(self.standing, phase="moving", generation=self.standing.generation + 1))
+
+    def statements_elsewhere(self) -> int:
+        """How many statements were sent to the serving host since it began, if it is not the first."""
+        # A counter's next value is its number of calls, this one included.
+        seen = next(self._elsewhere)
+        self._elsewhere = count(seen)
+        return seen
+
+    def _to(self, standing: Standing) -> None:
+        with self._change:
+            if self.standing.phase != "closed":
+                self.standing = standing
+            self._change.notify_all()
+
+    def _end_orphans(self, host: Host) -> None:
+        with self._change:
+            lines = self._orphans.pop(host, [])
+        if lines:
+            try:
+                self.fleet.end_orphans(host, lines)
+            except (NoAnswer, MySQLError) as problem:
+                log.info("could not end broken connections on %s: %s", host, words_of(problem))
+
+    def _chores(self, host: Host) -> None:
+        now = time.monotonic()
+        if now - self._surveyed >= self.timing.survey:
+            self._surveyed = now
+            self._return.warn_early(host)
+        if now - self._tidied >= self.timing.tidy and self.standing.epoch:
+            self._tidied = now
+            try:
+                self.fleet.tidy(host, self.standing.epoch)
+            except (NoAnswer, MySQLError) as problem:
+                log.info("could not remove old tokens: %s", words_of(problem))
+
+
+def _nobody(answers: dict[Host, Node | str]) -> Choice:
+    return Choice("wait", reasons=tuple(f"{host}: {said}" for host, said in answers.items() if isinstance(said, str)))
