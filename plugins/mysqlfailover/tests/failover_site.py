@@ -38,7 +38,7 @@ class FailoverSite:
         """A file that names all servers; `keys` without "db.cloud." are added or replaced."""
         places = [f"{host}:{port}" for host, port in (self.places[each] for each in self.servers)]
         values = {"host": places[0], "replicas": ",".join(places[1:]), "username": USER, "password": PASSWORD, **keys}
-        lines = [f"db.ha.enabled={'true' if len(places) > 1 else 'false'}"]
+        lines = [f"db.ha.enabled={'true' if values['replicas'] else 'false'}"]
         lines += [f"db.cloud.{key}={value}" for key, value in values.items() if value != ""]
         path = self.folder / f"db{len(self._closing)}.properties"
         path.write_text("\n".join(lines) + "\n")
@@ -65,6 +65,9 @@ class FailoverSite:
         broken.copy_from(good)
         good.start()
         broken.start()
+        broken.run(
+            "STOP ALL SLAVES", "RESET SLAVE ALL", f"SET GLOBAL gtid_slave_pos = '{good.value('@@gtid_current_pos')}'"
+        )
         follow(broken, good)
         follow(good, broken)
         wait_caught_up(broken, good)

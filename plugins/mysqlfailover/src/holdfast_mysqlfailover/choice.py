@@ -1,12 +1,12 @@
 """Which host to write to, given what each of them said. Pure: no clock, no connection."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from holdfast_mysqlfailover.history import History
-from holdfast_mysqlfailover.judging import reasons_against
-from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.judging import Loss, reasons_against
+from holdfast_mysqlfailover.node import Node, Refused, Writer
 from holdfast_mysqlfailover.plan import Host
 
 Answers = Mapping[Host, Node | str]
@@ -17,13 +17,14 @@ Answers = Mapping[Host, Node | str]
 class Memory:
     """What is remembered of earlier rounds. `servers`: server ids by host, as far as they were ever seen.
 
-    `known` is the last history seen on the writer. `before` are answers from the time when it was already silent.
-    `overdue`: a handover has been under way for too long, and is to be undone.
+    `known` is the last history seen on the writer. `before` are answers, by server id, that are so old that a replica
+    would have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is
+    to be undone.
     """
 
     servers: Mapping[Host, int]
     known: History | None = None
-    before: Mapping[Host, Node] | None = None
+    before: Mapping[int, Node] = field(default_factory=dict)
     overdue: bool = False
 
 
@@ -37,6 +38,10 @@ class Choice:
     action: Literal["serve", "take", "found", "wait"]
     host: Host | None = None
     reasons: tuple[str, ...] = ()
+    handover: bool = False
+    """Whether it waits for a handover to come through."""
+    gone: frozenset[int] = frozenset()
+    """Servers that refuse connections, so that their replicas must have noticed."""
 
 
 def choose(answers: Answers, memory: Memory) -> Choice:
@@ -55,13 +60,15 @@ def choose(answers: Answers, memory: Memory) -> Choice:
         return Choice("wait", reasons=(_split(rivals, newest.epoch, nodes),))
     writer = next((host for host, node in nodes.items() if node.server == newest.server), None)
     if writer is None:
-        return _take_over(nodes, reasons, memory, newest.epoch)
+        return _take_over(nodes, reasons, memory, newest)
     if nodes[writer].writer != newest:
         reasons[writer] = "it is to be the writer, but its replication has not brought it up to date yet"
-        return _take_over(nodes, reasons, memory, newest.epoch) if memory.overdue else _wait(nodes, reasons)
+        if memory.overdue:
+            return _take_over(nodes, reasons, memory, newest)
+        return replace(_wait(reasons), handover=True)
     if nodes[writer].read_only:
         reasons[writer] = "read_only is on"
-        return _take_over(nodes, reasons, memory, newest.epoch)
+        return _take_over(nodes, reasons, memory, newest)
     return Choice("serve", writer)
 
 
@@ -72,28 +79,42 @@ def _first_ever(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memor
                 reasons[host] = "read_only is on"
                 break
             return Choice("found", host)
-    chosen = _take_over(nodes, reasons, memory, 0)
-    return Choice("found", chosen.host) if chosen.action == "take" else chosen
+    chosen = _take_over(nodes, reasons, memory, Writer(0, 0))
+    return replace(chosen, action="found") if chosen.action == "take" else chosen
 
 
-def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory, epoch: int) -> Choice:
-    lost = frozenset(memory.servers[host] for host in reasons if host in memory.servers)
-    before = memory.before or {}
+def _loss(nodes: Mapping[Host, Node], away: Mapping[Host, str], memory: Memory, newest: int) -> Loss:
+    """What is known of the servers that do not answer; `newest` is the id of the writer, which is one of them."""
+    seen = {memory.servers[host] for host in away if host in memory.servers}
+    # A host that cannot be told from the writer counts as the writer.
+    doubtful = [answer for host, answer in away.items() if memory.servers.get(host, newest) == newest]
+    return Loss(
+        frozenset((seen | {newest}) - {node.server for node in nodes.values()}),
+        memory.known,
+        any(not isinstance(answer, Refused) for answer in doubtful),
+        memory.before,
+    )
+
+
+def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory, newest: Writer) -> Choice:
+    epoch = newest.epoch
+    away = {host: reason for host, reason in reasons.items() if host not in nodes}
+    loss = _loss(nodes, away, memory, newest.server)
     for host in sorted(nodes, key=lambda host: host.number):
         if host in reasons:
             continue
         node = nodes[host]
         own = node.writer.epoch if node.writer else 0
-        against = list(reasons_against(node, lost, memory.known, before.get(host)))
+        against = list(reasons_against(node, loss))
         if own < epoch:
             against.append(f"it knows the writer of epoch {own} only, and another host that of epoch {epoch}")
         if not against:
-            return Choice("take", host)
+            return Choice("take", host, gone=frozenset() if loss.silent else loss.servers)
         reasons[host] = "; ".join(against)
-    return _wait(nodes, reasons)
+    return _wait(reasons)
 
 
-def _wait(nodes: dict[Host, Node], reasons: dict[Host, str]) -> Choice:
+def _wait(reasons: dict[Host, str]) -> Choice:
     said = sorted(reasons.items(), key=lambda pair: pair[0].number)
     return Choice("wait", reasons=tuple(f"{host}: {reason}" for host, reason in said))
 

@@ -16,11 +16,11 @@ WRITER: Final = "SELECT epoch, server_id FROM holdfast_writer WHERE id = 1"
 
 _MARIADB = (
     "SELECT @@version AS version, @@server_id AS server, @@global.read_only AS read_only, "
-    "@@global.gtid_binlog_state AS binlog, @@global.gtid_slave_pos AS applied"
+    "@@global.gtid_binlog_state AS binlog, @@global.gtid_slave_pos AS applied, UNIX_TIMESTAMP(NOW(6)) AS clock"
 )
 _MYSQL = (
     "SELECT @@version AS version, @@server_id AS server, @@global.read_only AS read_only, @@server_uuid AS uuid, "
-    "@@global.gtid_executed AS executed"
+    "@@global.gtid_executed AS executed, UNIX_TIMESTAMP(NOW(6)) AS clock"
 )
 
 Row = Mapping[str, Any]
@@ -54,6 +54,7 @@ def ask(connection: "Connection[Any]", *, channels: bool = True) -> Node:
         history=history,
         channels=found,
         writer=_writer(connection),
+        clock=float(row["clock"]),
         blind=blind,
     )
 

@@ -10,10 +10,10 @@ from pymysql.err import MySQLError
 from holdfast_mysqlfailover import writer_row
 from holdfast_mysqlfailover.connection import Line
 from holdfast_mysqlfailover.judging import still_connected
-from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.opening import DENIALS
 from holdfast_mysqlfailover.plan import Host, Plan
-from holdfast_mysqlfailover.scout import Denied, NoAnswer, Scout, words_of
+from holdfast_mysqlfailover.scout import NoAnswer, Scout, words_of
 from holdfast_mysqlfailover.timing import Timing
 from holdfast_mysqlfailover.writer_row import number_of
 
@@ -45,15 +45,15 @@ class Fleet:
             except NoAnswer:
                 return self._scouts[host].look(self._timing.silence, fresh=True)
         except NoAnswer as problem:
-            return str(problem)
+            return Refused(problem) if problem.refused else str(problem)
         except MySQLError as problem:
             words = words_of(problem)
             return Denied(words) if number_of(problem) in DENIALS else words
 
-    def settled(self, host: Host, lost: frozenset[int], refused: bool) -> str:
+    def settled(self, host: Host, gone: frozenset[int]) -> str:
         """Wait until `host` has applied all that it received; "" then, else why it has not.
 
-        A lost host that refuses connections is gone, which its replicas notice at once. One that a replica is still
+        `gone` are servers that refuse connections: their replicas notice that at once. One that a replica is still
         connected to is not gone.
         """
         until = time.monotonic() + self._timing.catch_up
@@ -64,7 +64,7 @@ class Fleet:
             except (NoAnswer, MySQLError) as problem:
                 return words_of(problem)
             now = time.monotonic()
-            connected = refused and still_connected(node, lost)
+            connected = still_connected(node, gone)
             if connected and now > connected_until:
                 return (
                     "it is still connected to the host that refuses connections here: only this server is cut off "

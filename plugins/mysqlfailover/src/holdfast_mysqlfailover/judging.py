@@ -1,22 +1,36 @@
 """May this server be written to? Pure judgements on what servers said, with the reason for every no."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from holdfast_mysqlfailover.history import History
 from holdfast_mysqlfailover.node import Node
 
 
-def reasons_against(node: Node, lost: frozenset[int], known: History | None, before: Node | None) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is known of a writer that does not answer.
+
+    `servers` are the ids of all that do not answer. `known` is the last history seen on the writer, None if it was
+    never seen. `silent`: it does not even refuse. `before`: what others said while it was silent already.
+    """
+
+    servers: frozenset[int] = frozenset()
+    known: History | None = None
+    silent: bool = False
+    before: Mapping[int, Node] = field(default_factory=dict)
+
+
+def reasons_against(node: Node, loss: Loss) -> tuple[str, ...]:
     """Why `node` must not take the place of a lost writer; empty if it may, once it has applied what it received.
 
-    `lost` are the server ids of hosts that do not answer. `known` is the last history seen on the lost writer, None if
-    it was never seen. `before` is what the node said while the writer was already silent: whatever came in since then
-    shows that the writer lives, and that only this server is cut off from it.
+    Whatever a replica received from a writer that is silent here shows that the writer lives, and that only this
+    server is cut off from it. So a silent writer is replaced only after its replicas were asked twice.
     """
-    return tuple(_against(node, lost, known, before))
+    return tuple(_against(node, loss))
 
 
-def _against(node: Node, lost: frozenset[int], known: History | None, before: Node | None) -> Iterator[str]:
+def _against(node: Node, loss: Loss) -> Iterator[str]:
     if node.read_only:
         yield "read_only is on"
     if node.blind:
@@ -27,11 +41,15 @@ def _against(node: Node, lost: frozenset[int], known: History | None, before: No
     for channel in node.channels:
         if not channel.applying:
             yield f"its replication is stopped ({channel.error or 'the SQL thread does not run'})"
-    errant = node.history.beyond(known, node.origin) if known is not None else History()
+    errant = node.history.beyond(loss.known, node.origin) if loss.known is not None else History()
     if errant:
         yield f"it has diverged: the lost host never had its transactions {errant}; rebuild it from that host"
-    if before is not None and _hears(node, before, lost):
-        yield "it still receives from the host that does not answer here: only this server is cut off from that host"
+    if loss.silent:
+        before = loss.before.get(node.server)
+        if before is None:
+            yield "it is asked again soon whether it still hears the host that is silent here"
+        elif _hears(node, before, loss.servers):
+            yield "it still receives from the host that is silent here: only this server is cut off from that host"
 
 
 def _hears(node: Node, before: Node, lost: frozenset[int]) -> bool:

@@ -29,6 +29,18 @@ class Writer:
     server: int
 
 
+class Refused(str):
+    """A host's answer, in words: its machine is there, and nothing listens."""
+
+    __slots__ = ()
+
+
+class Denied(str):
+    """A host's answer, in words, that waiting does not mend: the login or the database is wrong."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One answer of one server. `origin` ends the names of its own transactions in histories."""
@@ -40,6 +52,8 @@ class Node:
     history: History
     channels: tuple[Channel, ...]
     writer: Writer | None
+    clock: float = 0.0
+    """Its time, in seconds since 1970."""
     blind: str = ""
     """Why the state of replication could not be read, "" if it could."""
 

@@ -7,7 +7,7 @@ due. Callers' threads ask where to connect, tell what broke, and wait meanwhile.
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -19,10 +19,10 @@ from holdfast_mysqlfailover.connection import Line
 from holdfast_mysqlfailover.fleet import Fleet
 from holdfast_mysqlfailover.history import History
 from holdfast_mysqlfailover.lines import Lines
-from holdfast_mysqlfailover.node import Node
+from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.plan import Host, Plan
 from holdfast_mysqlfailover.returning import Return
-from holdfast_mysqlfailover.scout import Denied, NoAnswer, words_of
+from holdfast_mysqlfailover.scout import NoAnswer, words_of
 from holdfast_mysqlfailover.settling import settle_token
 from holdfast_mysqlfailover.standing import Phase, Standing
 from holdfast_mysqlfailover.timing import Timing
@@ -54,6 +54,8 @@ class Pilot:
         self._pause = timing.shortest_pause
         self._surveyed = self._tidied = time.monotonic()
         self._say_again = 0.0
+        self._before: deque[tuple[float, dict[int, Node]]] = deque(maxlen=8)
+        self._handover: float | None = None
 
     # --- for callers' threads -----------------------------------------------------------------------------------
 
@@ -145,40 +147,45 @@ class Pilot:
         now, host = self.standing, self.standing.host
         assert host is not None, "somebody serves"
         scout, guarded = self.fleet.scout(host), self.plan.fails_over
-        before = None
         try:
             try:
                 node = scout.look(self.timing.silence / 2, channels=False, fresh=suspected)
             except NoAnswer as first:
                 if guarded and not first.refused:
-                    before = self._others(host)
+                    self._remember(self._others(host))
                 node = scout.look(self.timing.silence / 2, channels=False, fresh=True)
         except NoAnswer as problem:
-            self._lose(host, str(problem), refused=problem.refused, before=before)
+            self._lose(host, Refused(problem) if problem.refused else str(problem))
             return 0.0
         except MySQLError as problem:
-            self._lose(host, words_of(problem), refused=False, before=None)
+            self._lose(host, words_of(problem))
             return 0.0
         self._end_orphans(host)
         if not guarded:
             return self.timing.look
         self._servers[host], self._known = node.server, node.history
         if node.read_only and not now.read_only:
-            self._lose(host, "read_only is on", refused=False, before=None)
+            self._lose(host, "read_only is on")
             return 0.0
         row = node.writer
         if not now.read_only and (row is None or (row.epoch, row.server) != (now.epoch, node.server)):
             log.warning("another server has moved the database's writer; following it")
             self._to(replace(now, phase="moving", generation=now.generation + 1))
             return 0.0
-        self._chores(host)
+        if self._chores(host):
+            log.warning("another host knows of a newer writer of the database; following it")
+            self._to(replace(now, phase="moving", generation=now.generation + 1))
+            return 0.0
         return self._return.pause(self.timing.look)
 
     def _search(self) -> float:
         """Find a host to write to; the pause until the next attempt if there is none."""
-        return self._act(self.fleet.survey(self.plan.hosts), before=None, refused=False)
+        answers = self.fleet.survey(self.plan.hosts)
+        pause = self._act(answers)
+        self._remember({host: answer for host, answer in answers.items() if isinstance(answer, Node)})
+        return pause
 
-    def _lose(self, host: Host, reason: str, *, refused: bool, before: dict[Host, Node] | None) -> None:
+    def _lose(self, host: Host, reason: str) -> None:
         now = self.standing
         log.warning("database host %s is lost (%s)", host, reason)
         self._to(replace(now, phase="moving", generation=now.generation + 1, reasons=(f"{host}: {reason}",)))
@@ -186,31 +193,38 @@ class Pilot:
         answers: dict[Host, Node | str] = {host: reason}
         answers.update(self.fleet.survey(each for each in self.plan.hosts if each != host))
         self._pause = self.timing.shortest_pause
-        self._act(answers, before=before, refused=refused)
+        self._act(answers)
 
-    def _act(self, answers: dict[Host, Node | str], *, before: dict[Host, Node] | None, refused: bool) -> float:
+    def _act(self, answers: dict[Host, Node | str]) -> float:
         nodes = {host: answer for host, answer in answers.items() if isinstance(answer, Node)}
         self._servers.update({host: node.server for host, node in nodes.items()})
         if not self.plan.fails_over:
             choice = Choice("serve", next(iter(nodes))) if nodes else _nobody(answers)
         else:
-            memory = Memory(self._servers, self._known, before, self._return.overdue())
-            choice = choose(answers, memory)
-        if choice.host is not None and self._carry_out(choice, nodes, answers, refused):
+            choice = choose(answers, self._memory())
+            self._handover = (self._handover or time.monotonic()) if choice.handover else None
+        if choice.host is not None and self._carry_out(choice, nodes, answers):
             return 0.0
         denied = all(isinstance(answer, Denied) for answer in answers.values())
         return self._wait(choice.reasons or _nobody(answers).reasons, denied)
 
-    def _carry_out(
-        self, choice: Choice, nodes: dict[Host, Node], answers: dict[Host, Node | str], refused: bool
-    ) -> bool:
+    def _memory(self) -> Memory:
+        now = time.monotonic()
+        overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
+        old = [nodes for moment, nodes in self._before if now - moment >= self.timing.silence / 2]
+        return Memory(self._servers, self._known, old[-1] if old else {}, overdue)
+
+    def _remember(self, nodes: dict[Host, Node]) -> None:
+        """Keep what others said while the writer does not answer."""
+        self._before.append((time.monotonic(), {node.server: node for node in nodes.values()}))
+
+    def _carry_out(self, choice: Choice, nodes: dict[Host, Node], answers: dict[Host, Node | str]) -> bool:
         host = choice.host
         assert host is not None
         node = nodes[host]
         epoch = node.writer.epoch if node.writer else 0
         if choice.action in ("take", "found") and host.number > 0:
-            lost = frozenset(self._servers[each] for each in answers if each not in nodes and each in self._servers)
-            against = self.fleet.settled(host, lost, refused)
+            against = self.fleet.settled(host, choice.gone)
             if against:
                 answers[host] = against
                 return False
@@ -253,6 +267,8 @@ class Pilot:
             generation = self.standing.generation + 1
         log.warning("database host %s serves%s", host, f" (writer epoch {epoch})" if epoch else "")
         self._served, self._pause = True, self.timing.shortest_pause
+        self._before.clear()
+        self._handover = None
         self._elsewhere = count()
         self._return.begin(host)
         self._to(Standing(generation, "serving", host, epoch, read_only))
@@ -283,17 +299,19 @@ class Pilot:
             except (NoAnswer, MySQLError) as problem:
                 log.info("could not end broken connections on %s: %s", host, words_of(problem))
 
-    def _chores(self, host: Host) -> None:
-        now = time.monotonic()
+    def _chores(self, host: Host) -> bool:
+        """What need not be done at each look. True if another host knows of a newer writer."""
+        now, newer = time.monotonic(), False
         if now - self._surveyed >= self.timing.survey:
             self._surveyed = now
-            self._return.warn_early(host)
+            newer = self._return.warn_early(host)
         if now - self._tidied >= self.timing.tidy and self.standing.epoch:
             self._tidied = now
             try:
                 self.fleet.tidy(host, self.standing.epoch)
             except (NoAnswer, MySQLError) as problem:
                 log.info("could not remove old tokens: %s", words_of(problem))
+        return newer
 
 
 def _nobody(answers: dict[Host, Node | str]) -> Choice:

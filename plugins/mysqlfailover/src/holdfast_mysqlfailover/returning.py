@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pymysql.err import MySQLError
 
-from holdfast_mysqlfailover.judging import reasons_against, reasons_to_stay
+from holdfast_mysqlfailover.judging import Loss, reasons_against, reasons_to_stay
 from holdfast_mysqlfailover.node import Node
 from holdfast_mysqlfailover.plan import Host
 from holdfast_mysqlfailover.scout import NoAnswer, words_of
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.01
 _AGAIN_SECONDS = 2.0
+_SKEW_SECONDS = 30.0
 
 
 class Return:
@@ -27,21 +28,12 @@ class Return:
         self._pilot = pilot
         self._since = 0.0
         self._next = 0.0
-        self._under_way: float | None = None
-        self._said: dict[Host, str] = {}
+        self._said: dict[tuple[str, Host], str] = {}
 
     def begin(self, host: Host) -> None:
         """`host` serves from now on."""
         self._since = time.monotonic()
         self._next = 0.0
-        self._under_way = None
-
-    def overdue(self) -> bool:
-        """Whether a handover that somebody began has not come through for too long. Asked while nobody serves."""
-        now = time.monotonic()
-        if self._under_way is None:
-            self._under_way = now
-        return now - self._under_way > 2 * self._pilot.timing.handover
 
     def pause(self, pause: float) -> float:
         """Go back if it is due and possible; the pause until the next look."""
@@ -56,20 +48,30 @@ class Return:
             return pause
         against = (there,) if isinstance(there, str) else reasons_to_stay(there, here)
         if against:
-            self._say(first, f"the database stays on {host}, because {first} cannot take over: {'; '.join(against)}")
+            self._say(
+                "back", first, f"the database stays on {host}, because {first} cannot take over: {'; '.join(against)}"
+            )
             return pause
         assert isinstance(there, Node)
         self._hand_over(first, there, host)
         return 0.0
 
-    def warn_early(self, serving: Host) -> None:
-        """Say loudly, before it matters, which host could not take over, and why."""
-        pilot = self._pilot
+    def warn_early(self, serving: Host) -> bool:
+        """Say loudly, before it matters, which host could not take over, and why.
+
+        True if another host knows of a newer writer than the one that serves.
+        """
+        pilot, newer = self._pilot, False
         others = [host for host in pilot.plan.hosts if host != serving]
         for host, answer in pilot.fleet.survey(others).items():
-            against = (answer,) if isinstance(answer, str) else reasons_against(answer, frozenset(), None, None)
+            if isinstance(answer, str):
+                against = [answer]
+            else:
+                against = [*reasons_against(answer, Loss()), *_skew(answer)]
+                newer |= answer.writer is not None and answer.writer.epoch > pilot.standing.epoch > 0
             words = "; ".join(against)
-            self._say(host, f"database host {host} could not take over: {words}" if words else "")
+            self._say("fit", host, f"database host {host} is not fit to take over: {words}" if words else "")
+        return newer
 
     def _due(self) -> bool:
         plan = self._pilot.plan
@@ -109,8 +111,18 @@ class Return:
         log.warning("database host %s did not learn in %g s that it is the writer again", first, timing.handover)
         return False
 
-    def _say(self, host: Host, words: str) -> None:
-        if self._said.get(host, "") != words:
+    def _say(self, kind: str, host: Host, words: str) -> None:
+        """Once, until the words change."""
+        if self._said.get((kind, host), "") != words:
             if words:
                 log.warning("%s", words)
-            self._said[host] = words
+            self._said[kind, host] = words
+
+
+def _skew(node: Node) -> tuple[str, ...]:
+    apart = abs(time.time() - node.clock)
+    if apart <= _SKEW_SECONDS:
+        return ()
+    return (
+        f"its clock and this server's are {apart:.0f} s apart, which confuses every record of times; set them right",
+    )

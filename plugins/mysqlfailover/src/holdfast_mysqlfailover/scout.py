@@ -94,12 +94,6 @@ def is_silence(problem: MySQLError) -> bool:
     return isinstance(problem, OperationalError) and problem.args[0] not in REFUSALS
 
 
-class Denied(str):
-    """A host's answer that waiting does not mend: the login or the database is wrong."""
-
-    __slots__ = ()
-
-
 def words_of(problem: Exception) -> str:
     """The cause, short, for a list of reasons."""
     cause: Any = getattr(problem, "original_exception", None) or problem
