@@ -71,11 +71,14 @@ class Beats(HeartbeatDriver):
 
 class Watch(NoStorageWatch):
     def __init__(self) -> None:
-        self.why_not = ""
+        self.why_not = self.lapsed_meanwhile = ""
         self.orders: list[HostOrders] = []
 
     def may_start(self, vm: VmSpec) -> str:
         return self.why_not
+
+    def admit(self, vm: VmSpec, ordered: float) -> str:
+        return self.lapsed_meanwhile
 
     def orders_given(self, orders: HostOrders) -> None:
         self.orders.append(orders)
@@ -144,6 +147,15 @@ def test_nothing_starts_while_the_storage_lease_has_lapsed(bed: Bed) -> None:
     refused(bed, q.ExpectVm(HOST, VM, grant(1)), "lapsed")
     bed.ask(q.StopVm(HOST, "v1", 1, False))
     assert bed.driver.calls == [("stop", 1)]
+
+
+def test_a_lease_that_lapses_while_a_start_waits_ends_it(bed: Bed) -> None:
+    """It is asked again once the VM counts as running, and then the VM counts no more."""
+    bed.watch.lapsed_meanwhile = "the storage lease lapsed after the order had come"
+    refused(bed, q.StartVm(HOST, VM, grant(1)), "after the order")
+    refused(bed, q.ExpectVm(HOST, VM, grant(2)), "after the order")
+    assert bed.driver.calls == []
+    assert bed.steward.running() == ()
 
 
 def test_a_stop_waits_for_the_start_before_it(bed: Bed) -> None:

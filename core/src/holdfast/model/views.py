@@ -31,7 +31,7 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """One storage pool as heartbeat drivers see it."""
+    """One storage pool as drivers see it. `scope` is ZONE, CLUSTER, HOST (local: no other host has it) or not known."""
 
     uuid: str
     name: str
@@ -41,6 +41,7 @@ class PoolView:
     port: int = 0
     path: str = ""
     details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,14 @@ class HostOrders:
 
     `pools` are those whose heartbeats speak of this host. `ha` is whether host HA is on for it: off means that it must
     never fence itself (S11). `settings` are the global settings `ha.storage.*`, `ha.watchdog.*`, `ha.self.fence.*`
-    and `kvm.ha.*` that hold for it, by name, as text.
+    and `kvm.ha.*` that hold for it, by name, as text. While the owner `counts_on_watchdog`, because beats said that it
+    is armed, the agent must not disarm it: a proof by lease may be under way.
     """
 
     pools: tuple[PoolView, ...] = ()
     ha: bool = False
     settings: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    counts_on_watchdog: bool = False
 
 
 @dataclass(frozen=True, slots=True)

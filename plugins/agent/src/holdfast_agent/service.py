@@ -25,11 +25,15 @@ log = logging.getLogger("holdfast.agent")
 
 _ATTACH_SECONDS = 30.0
 _AGAIN_SECONDS = 5.0
+_STAND_DOWN_SECONDS = 8.0
 
 SETTINGS: Mapping[str, Option] = {
     "hypervisor": Option(str, "kvm", "the driver that runs VMs on this host"),
     "servers": Option(
         tuple, (), "management servers or their balancer, HOST or HOST:PORT; those of `agent join` if empty"
+    ),
+    "watchdog": Option(
+        str, "/dev/watchdog", "the device that resets this host once its storage lease lapses; empty for none"
     ),
     "data_dir": Option(Path, Path(), "where the agent keeps its certificate and its memory, in the folder agent"),
 }
@@ -64,7 +68,7 @@ class AgentService:
         name = self._settings["hypervisor"]
         hypervisor: Hypervisor = await asyncio.to_thread(plugins.driver, "hypervisor", name)
         heartbeat: Callable[[str], Any] = lambda driver: plugins.driver("heartbeat", driver)  # noqa: E731
-        watch = self._watch = make_watch(identity.host_uuid, heartbeat, folder)
+        watch = self._watch = make_watch(identity.host_uuid, heartbeat, self._settings["watchdog"])
         steward = Steward(identity.host_uuid, hypervisor, heartbeat, ledger, watch)
         agent = Agent(identity, store, name, steward, ledger, watch)
         if ledger.orders is not None:
@@ -87,7 +91,9 @@ class AgentService:
 
     @hookimpl
     async def stop(self) -> None:
-        """Leave the servers. VMs are not touched, and the watchdog is disarmed."""
+        """Leave the servers. VMs are not touched. The watchdog is disarmed, once the owner has taken that in."""
+        if self._watch is not None:
+            await asyncio.to_thread(self._watch.stand_down, _STAND_DOWN_SECONDS)
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()

@@ -15,6 +15,7 @@ from holdfast.model.views import HostView, PoolView, VmSpec
 from holdfast.protocol import questions as q
 
 from holdfast_agent.ledger import Ledger
+from holdfast_agent.storage.lease import uptime
 from holdfast_agent.storage.watch import StorageWatch
 from holdfast_agent.threads import BoundedThreads
 
@@ -52,14 +53,14 @@ class Steward:
 
     async def answer(self, asked: q.Asked, deadline: float) -> Any:
         """Do it; raises a `HoldfastError` that says what is known of the outcome."""
-        until = time.monotonic() + deadline
+        until, ordered = time.monotonic() + deadline, uptime()
         match asked:
             case q.StartVm(host, vm, permit):
                 self._check_permit(vm, permit)
                 why_not = self._watch.may_start(vm)
                 if why_not:
                     raise Refused(f"VM {vm.name} is not started: {why_not}")
-                return await self._vm_calls.call(deadline, lambda: self._start(host, vm, permit, until))
+                return await self._vm_calls.call(deadline, lambda: self._start(host, vm, permit, until, ordered))
             case q.StopVm(host, vm_uuid, run_epoch, graceful):
                 return await self._vm_calls.call(
                     deadline, lambda: self._stop(host, vm_uuid, run_epoch, graceful, until)
@@ -70,7 +71,7 @@ class Steward:
                 return await self._vm_calls.call(deadline, lambda: self._reboot(host, vm_uuid, run_epoch, until))
             case q.ExpectVm(host, vm, permit):
                 self._check_permit(vm, permit)
-                return await self._vm_calls.call(deadline, lambda: self._expect(host, vm, permit, until))
+                return await self._vm_calls.call(deadline, lambda: self._expect(host, vm, permit, until, ordered))
             case q.MigrateVm(host, target, vm, permit):
                 return await self._vm_calls.call(deadline, lambda: self._migrate(host, target, vm, permit, until))
             case q.ObeyOrders(host, orders):
@@ -94,15 +95,22 @@ class Steward:
         if permit.vm_uuid != vm.uuid or permit.host_uuid != self._host_uuid or permit.run_epoch <= 0:
             raise Refused(f"the permit is not for a run of VM {vm.name} on this host")
 
-    def _start(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float) -> None:
+    def _start(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float, ordered: float) -> None:
         with self._alone(vm.uuid, until):
             self._ledger.obey(_epoch(host))
             before = self._ledger.told(vm, permit.run_epoch)
             try:
+                self._admit(vm, ordered)
                 self._hypervisor.start_vm(host, vm, permit, _left(until))
             except Refused:
                 self._ledger.not_started(vm.uuid, permit.run_epoch, before)
                 raise
+
+    def _admit(self, vm: VmSpec, ordered: float) -> None:
+        """Ask again now that the VM counts as running: if the lease lapses after this, the watchdog ends it."""
+        why_not = self._watch.admit(vm, ordered)
+        if why_not:
+            raise Refused(f"VM {vm.name} cannot run here: {why_not}")
 
     def _stop(self, host: HostView, vm_uuid: str, run_epoch: int, graceful: bool, until: float) -> None:
         """First remembered, then done: a start that is still on its way is refused, one that has begun is awaited."""
@@ -117,14 +125,19 @@ class Steward:
             self._ledger.obey(_epoch(host))
             self._hypervisor.reboot_vm(host, vm_uuid, run_epoch, _left(until))
 
-    def _expect(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float) -> None:
+    def _expect(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float, ordered: float) -> None:
         with self._alone(vm.uuid, until):
             if host.owner_epoch:  # the source's owner may not own the target
                 self._ledger.obey(host.owner_epoch)
             why_not = self._watch.may_start(vm)
             if why_not:
                 raise Refused(f"VM {vm.name} cannot come here: {why_not}")
-            self._ledger.told(vm, permit.run_epoch)
+            before = self._ledger.told(vm, permit.run_epoch)
+            try:
+                self._admit(vm, ordered)
+            except Refused:
+                self._ledger.not_started(vm.uuid, permit.run_epoch, before)
+                raise
 
     def _migrate(self, host: HostView, target: HostView, vm: VmSpec, permit: PermitGrant, until: float) -> None:
         with self._alone(vm.uuid, until):

@@ -98,7 +98,15 @@ class Inventory:
         """The pool as drivers see it."""
         details = self.pool_details.get(pool.id, {})
         return PoolView(
-            pool.uuid, pool.name, pool.pool_type, pool.heartbeat, pool.host_address, pool.port, pool.path, details
+            pool.uuid,
+            pool.name,
+            pool.pool_type,
+            pool.heartbeat,
+            pool.host_address,
+            pool.port,
+            pool.path,
+            details,
+            pool.scope,
         )
 
     def _takes_part(self, pool: StoragePool) -> bool:

@@ -4,6 +4,7 @@ They are told at each connection and at each change, and again until the agent h
 """
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 
@@ -55,7 +56,8 @@ class StandingOrders:
         if found is None:
             values = _values(inventory.settings, host.data_center_id, host.cluster_id)
             found = shared[host.cluster_id, on] = HostOrders(inventory.ha_pools(host), on, values)
-        return found
+        link = self._desk.links.links.get(host.uuid)
+        return replace(found, counts_on_watchdog=True) if link is not None and link.armed else found
 
     def _see_to(self, host: Host, orders: HostOrders) -> None:
         desk, now = self._desk, self._desk.clock.monotonic()

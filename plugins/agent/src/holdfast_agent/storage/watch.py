@@ -25,8 +25,11 @@ class StorageWatch(Protocol):
     def start(self, vms: HostVms) -> None:
         """Begin, with the orders that were given last, if any. Raises `ConfigurationError` if it cannot."""
 
+    def stand_down(self, seconds: float) -> None:
+        """Before `stop`, while beats still go out: see to it that the owner counts on the watchdog no more. Blocks."""
+
     def stop(self) -> None:
-        """End in order: the watchdog is disarmed, and the host is not reset. Idempotent."""
+        """End in order. The watchdog is disarmed, unless VMs may run here and the owner counts on it. Idempotent."""
 
     def orders_given(self, orders: HostOrders) -> None:
         """The owner's standing orders: pools to beat on, and the settings. Given at each connection and each change.
@@ -37,8 +40,15 @@ class StorageWatch(Protocol):
     def may_start(self, vm: VmSpec) -> str:
         """Empty, or why `vm` must not be started now, in words: a lease that lapsed, a pool that does not answer."""
 
+    def admit(self, vm: VmSpec, ordered: float) -> str:
+        """As `may_start`, asked again once `vm` counts as running and before it does; arms the watchdog for it.
+
+        `ordered` is when the order came, by `lease.uptime`: a lease that lapsed since voids it. Called in a driver's
+        thread; blocks no longer than the watchdog takes to be armed.
+        """
+
     def watchdog_armed(self) -> bool:
-        """Whether the watchdog is armed and will reset this host once its storage lease lapses (design §3, rung 3)."""
+        """Whether the host promises that its watchdog ends all VMs of concern once its storage lease lapses."""
 
 
 class NoStorageWatch:
@@ -47,6 +57,9 @@ class NoStorageWatch:
     def start(self, vms: HostVms) -> None:
         """Nothing to begin."""
 
+    def stand_down(self, seconds: float) -> None:
+        """Nobody counts on it."""
+
     def stop(self) -> None:
         """Nothing to end."""
 
@@ -54,6 +67,10 @@ class NoStorageWatch:
         """Nothing follows from them."""
 
     def may_start(self, vm: VmSpec) -> str:
+        """Nothing is refused."""
+        return ""
+
+    def admit(self, vm: VmSpec, ordered: float) -> str:
         """Nothing is refused."""
         return ""
 
