@@ -18,6 +18,7 @@ from holdfast_cli.server_process import free_port
 pytestmark = pytest.mark.slow
 
 SECRET = "not-the-password"
+STRANGER = "11111111-2222-4333-8444-555555555555"
 NOWHERE = "127.99.0.1"  # of this machine, and nothing listens there
 
 
@@ -63,6 +64,9 @@ def _configure(site: Site, **wrong: str) -> Answer:
         "driver": place.driver, "address": place.address, "port": place.port, "username": place.username,
         "password": site.cloud.bmc_password.reveal(),
     }  # fmt: skip
+    if site.host()["outofbandmanagement"].get("driver"):
+        # Else options of the mistake before would still be there.
+        site.client.run("removeOutOfBandManagementDevice", hostid=site.victim)
     site.client.run("configureOutOfBandManagement", hostid=site.victim, **{**right, **wrong})
     shown: Answer = site.client.run("enableOutOfBandManagementForHost", hostid=site.victim)["outofbandmanagement"]
     return shown
@@ -95,11 +99,16 @@ WRONG: dict[str, tuple[str, dict[str, str], str]] = {
     "ipmi port that is none": ("ipmi", {"port": "ninety"}, "is not a UDP port"),
     "ipmi user": ("ipmi", {"username": "nobody"}, "the user 'nobody' is not known"),
     "ipmi password": ("ipmi", {"password": SECRET}, "the password of user 'admin' is wrong"),
+    "ipmi cipher suite": ("ipmi", {"details[0].cipher_suite": "17"}, "cipher suite 17 not accepted"),
+    "ipmi key Kg": ("ipmi", {"details[0].kg": SECRET}, "the key Kg is wrong"),
+    "ipmi host": ("ipmi", {"details[0].uuid": STRANGER}, "belongs to another system"),
     "redfish address": ("redfish", {"address": NOWHERE}, f"BMC {NOWHERE}:"),
     "redfish port": ("redfish", {"port": "closed"}, "check address and port"),
     "redfish port that is none": ("redfish", {"port": "ninety"}, "is not a TCP port"),
     "redfish user": ("redfish", {"username": "nobody"}, "check user name and password"),
     "redfish password": ("redfish", {"password": SECRET}, "check user name and password"),
+    "redfish host": ("redfish", {"details[0].uuid": STRANGER}, "another host answers there"),
+    "redfish system": ("redfish", {"details[0].system": "Node7"}, "no system 'Node7'"),
     "redfish certificate": ("strangers", {}, "fingerprint mismatch"),
 }
 """Which site, what is wrong there, and a word that only its text has to have."""
@@ -120,7 +129,10 @@ def test_an_unknown_driver_is_refused_with_those_there_are(ipmi: Site) -> None:
     """And what was configured before stays."""
     _configure(ipmi)
     with pytest.raises(ApiError, match=r"'ilo'.*ipmi.*redfish"):
-        _configure(ipmi, driver="ilo")
+        ipmi.client.run(
+            "configureOutOfBandManagement", hostid=ipmi.victim, driver="ilo", address=NOWHERE, port="623",
+            username="admin", password=SECRET,
+        )  # fmt: skip
 
     assert ipmi.host()["outofbandmanagement"]["driver"] == "ipmi"
 
