@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from holdfast.adapter import offers
-from holdfast.errors import DeadlineExceeded, HoldfastError, Unreachable
+from holdfast.errors import AuthenticationFailed, DeadlineExceeded, HoldfastError, Unreachable
 from holdfast.hooks.oobm import OobmDriver
 from holdfast.model import Host, Oobm, PowerState
 from holdfast.model.views import BmcView
 
+from holdfast_manager.bmc_passwords import BmcPasswords
 from holdfast_manager.desk import Desk
 from holdfast_manager.fence_devices import OPINIONS, words
 from holdfast_manager.inventory import is_usable
@@ -53,6 +54,7 @@ class PowerSync:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.record = PowerRecord(desk)
+        self.passwords = BmcPasswords(desk)
         self._due: list[tuple[float, Device]] = []
         self._known: set[Device] = set()
         self._dark: set[Device] = set()
@@ -171,6 +173,18 @@ class PowerSync:
             is_dark = isinstance(seen.error, (Unreachable, DeadlineExceeded))
             (self._dark.add if is_dark else self._dark.discard)(device)
         await self.record.write(readings)
+        for seen in readings:
+            if seen.row.new_password is not None:
+                await self._look_again(seen)
+
+    async def _look_again(self, seen: Seen) -> None:
+        """A password waits beside the one that was just tried."""
+        refused = isinstance(seen.error, AuthenticationFailed)
+        if refused or seen.error is None:
+            try:
+                await self.passwords.look_again(seen.host, seen.row, refused)
+            except HoldfastError as problem:
+                log.info("which password host %s takes was not settled: %s", seen.host.name, problem)
 
     async def _ask_one(self, host: Host, row: Oobm) -> Seen:
         seconds = self._patience(host)

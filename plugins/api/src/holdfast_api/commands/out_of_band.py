@@ -4,6 +4,7 @@ import secrets
 import string
 from typing import Any
 
+from holdfast.errors import Conflict
 from holdfast.hooks.store import Update
 from holdfast.model import Cluster, Host, Oobm, PowerAction, Secret, Zone
 
@@ -160,6 +161,11 @@ def change_password(call: Call) -> JobRequest:
     row = one_device(call, host, rows) if info else rows[0]
     if not row.password:
         raise ApiFault(INTERNAL, f"out-of-band management of host {host.name} has no password yet: configure it first")
+    if row.new_password:
+        raise Conflict(
+            f"an earlier change of the BMC password of host {host.name} is not settled: wait until the BMC has "
+            "answered, or say with configureOutOfBandManagement which password is in force"
+        )
     waiting = {"new_password": call.secret("password") or _generated(), "update_count": row.update_count + 1}
     call.store.commit([Update(Oobm, row.id, waiting, expect={"update_count": row.update_count})])
     what = f"change the BMC password of host {host.name}"

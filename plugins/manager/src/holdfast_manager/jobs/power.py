@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from holdfast.errors import AuthenticationFailed, Conflict, HoldfastError, InvalidRequest, Refused
-from holdfast.hooks.oobm import OobmDriver
+from holdfast.errors import AuthenticationFailed, Conflict, HoldfastError, InvalidRequest, Refused, Unsupported
 from holdfast.hooks.store import Insert, OwnedBy, Update
 from holdfast.model import AsyncJob, Event, Host, Oobm, Opinion, PowerAction, PowerState
 
@@ -126,28 +125,23 @@ async def _read_back(job: Job, host: Host, rows: tuple[Oobm, ...], action: Power
 async def _change_password(job: Job) -> dict[str, Any]:
     host = await job.host()
     row = (await _usable(job, host))[0]
-    bmc = job.desk.inventory.bmc_view(host, row)
-    driver: OobmDriver = job.desk.plugins.driver("oobm", row.driver)
     fresh = await job.desk.memory.get(Oobm, row.id)
-    new = fresh.new_password if fresh is not None else None
-    if not new:
-        return {"object": "outofbandmanagement", "hostid": host.id, "status": True}  # done before a crash
-    seconds = job.desk.inventory.settings.number("outofbandmanagement.action.timeout", cluster=host.cluster_id)
-    try:
-        await job.desk.pool("oobm-jobs").call(
-            seconds, driver.power_state, replace(bmc, password=new), min(seconds, 5.0)
-        )
-        already = True
-    except HoldfastError:
-        already = False
-    try:
-        if not already:
-            await job.desk.pool("oobm-jobs").call(seconds, driver.set_password, bmc, new.reveal(), seconds)
-    except Refused as problem:
-        await job.desk.memory.commit([Update(Oobm, row.id, {"new_password": None})])
-        raise JobFailed(530, f"the password of host {host.name} was not changed: {problem}") from problem
-    await job.desk.memory.commit([Update(Oobm, row.id, {"password": new, "new_password": None})])
-    await job.manager.refresh_inventory()
+    if fresh is not None and fresh.new_password:  # else it was done before a crash
+        seconds = job.desk.inventory.settings.number("outofbandmanagement.action.timeout", cluster=host.cluster_id)
+        try:
+            await job.manager.power.passwords.change(host, fresh, seconds)
+        except AuthenticationFailed as problem:
+            await job.manager.power.record.alert_of_refused_credentials(host)
+            text = f"the password of host {host.name} was not changed: the BMC refuses the credentials: {problem}"
+            raise JobFailed(530, text) from problem
+        except (Refused, Unsupported) as problem:
+            raise JobFailed(530, f"the password of host {host.name} was not changed: {problem}") from problem
+        except HoldfastError as problem:
+            left = await job.desk.memory.get(Oobm, row.id)
+            unsettled = left is not None and left.new_password
+            text = "may have been changed; that is found out once the BMC answers" if unsettled else "was not changed"
+            raise JobFailed(530, f"the password of host {host.name} {text}: {problem}") from problem
+        await job.manager.refresh_inventory()
     return {"object": "outofbandmanagement", "hostid": host.id, "status": True}
 
 
