@@ -32,6 +32,9 @@ class Membership:
         self._pool = runtime.pool("coordinator", 2)
         self._session: Session | None = None
         self._until = 0.0
+        self._wanted: dict[str, bool] = {}
+        """Which hosts fall to this server among `_wanted_of`: asked of every host, every second."""
+        self._wanted_of: tuple[str, ...] = ()
 
     def holds(self) -> bool:
         """Whether the lease holds now."""
@@ -99,8 +102,14 @@ class Membership:
 
     def wants(self, host_uuid: str) -> bool:
         """Whether this host falls to this server among the members there are (highest random weight)."""
-        members = self.members or (self.name,)
-        return max(members, key=lambda member: _weight(member, host_uuid)) == self.name
+        if self._wanted_of != self.members:
+            self._wanted, self._wanted_of = {}, self.members
+        found = self._wanted.get(host_uuid)
+        if found is None:
+            members = self.members or (self.name,)
+            found = max(members, key=lambda member: _weight(member, host_uuid)) == self.name
+            self._wanted[host_uuid] = found
+        return found
 
     async def claim(self, host_uuids: tuple[str, ...], deadline: float) -> dict[str, int]:
         """Claim hosts; returns those that this server holds now, with their epochs. Raises nothing: {} if it cannot."""
