@@ -26,6 +26,7 @@ from holdfast_manager.link import Links
 from holdfast_manager.membership import Membership
 from holdfast_manager.memory import Memory
 from holdfast_manager.probes import WITNESSES, HostProbes, ProbeLimits
+from holdfast_manager.usage import Usage
 
 log = logging.getLogger("holdfast.manager")
 
@@ -74,6 +75,7 @@ class Desk:
         self.clock = runtime.clock
         self.memory = memory
         self.membership = membership
+        self.usage = Usage(memory, runtime.clock)
         self.plugins = plugins
         self.journal = Journal(runtime)
         self.inventory = Inventory()

@@ -7,7 +7,6 @@ from holdfast.engine.dedicated import untagged_zones
 from holdfast.engine.planner import Plan, Planner
 from holdfast.hooks.placement import HostRoom, Purpose, Request
 from holdfast.hooks.points import POINTS
-from holdfast.hooks.store import Query
 from holdfast.model import Host, Vm
 
 from holdfast_manager.census import SILENT
@@ -47,16 +46,11 @@ class Placing:
             state = self._desk.states.get(host_id)
             if state in SILENT:
                 doubtful.up, doubtful.why_not = False, f"its HA state is {state}"
-        placed = Query(among={"data_center_id": zones}, unequal={"host_id": None})
-        for vm in await self._desk.memory.select(Vm, placed):
-            room = rooms.get(vm.host_id or 0)
-            if room is None or vm.removed is not None:
-                continue
-            room.used_cpu += vm.cpu * vm.cpu_speed
-            room.used_ram += vm.ram
-            room.vm_count += 1
-            if vm.affinity_group:
-                room.groups[vm.affinity_group] = room.groups.get(vm.affinity_group, 0) + 1
+        for host_id, use in (await self._desk.usage.of(zones)).items():
+            room = rooms.get(host_id)
+            if room is not None:
+                room.used_cpu, room.used_ram, room.vm_count = use.cpu, use.ram, use.vms
+                room.groups = use.groups.copy()
         return list(rooms.values())
 
     def request(

@@ -86,10 +86,13 @@ class Runs:
         changes: list[Change] = []
         for guard in {place.guard.id: place.guard for place in placed}.values():
             changes.append(OwnedBy(guard.id, self._epoch(guard)))
-        changes += await self._book(sorted({place.target.id for place in placed}))
+        booking = await self._book(sorted({place.target.id for place in placed}))
+        changes += booking
         for place in placed:
             changes += self._permit_changes(place)
         await self._desk.memory.commit(side_by_side([*changes, *more]))
+        versions = {change.id: int(change.values["alloc_version"]) for change in booking}
+        self._desk.usage.booked(versions, [(place.vm, place.target) for place in placed])
         return {place.vm.id: place.vm.run_epoch + 1 for place in placed}
 
     def _epoch(self, host: Host) -> int:
