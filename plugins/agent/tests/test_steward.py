@@ -125,6 +125,7 @@ def test_an_order_of_an_earlier_owner_is_refused(bed: Bed) -> None:
         refused(bed, q.StartVm(host, VM, grant(2)), words)
         refused(bed, q.StopVm(host, "v1", 9, False), words)
         refused(bed, q.RebootVm(host, "v1", 1), words)
+        refused(bed, q.RemoveDisks(host, VM), words)
         refused(bed, q.MigrateVm(host, HOST, VM, grant(2)), words)
         refused(bed, q.ObeyOrders(host, HostOrders()), words)
     assert bed.driver.calls == before
@@ -270,3 +271,11 @@ def test_what_comes_too_late_is_not_begun(bed: Bed, order: Callable[[], q.Asked]
         bed.ask(order(), 0.0)
     time.sleep(0.1)
     assert bed.driver.calls == []
+
+
+def test_disks_of_a_vm_that_may_run_here_stay(bed: Bed) -> None:
+    """Whatever a server says."""
+    bed.ask(q.StartVm(HOST, VM, grant(1)))
+    refused(bed, q.RemoveDisks(HOST, VM), "may still run")
+    bed.ask(q.StopVm(HOST, "v1", 1, False))
+    bed.ask(q.RemoveDisks(HOST, VM))

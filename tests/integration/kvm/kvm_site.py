@@ -23,20 +23,25 @@ _AGENT = """
 domain_type = "qemu"
 bridge = "none"
 shutdown_seconds = 5.0
+migration_uri = "{peer}"
+migration_unsafe = true
 """
 
 
 class KvmAgent(Agent):
     """The agent, among the other processes of its host."""
 
-    def __init__(self, folder: Path, site: Path, name: str, servers: list[str], host: LibvirtHost) -> None:
+    def __init__(
+        self, folder: Path, site: Path, name: str, servers: list[str], host: LibvirtHost, peer: LibvirtHost
+    ) -> None:
         self.libvirt = host
+        self._peer = peer
         super().__init__(folder, site, name, servers)
 
     def point_at(self, servers: list[str]) -> None:
         super().point_at(servers)
         text = self.configuration.read_text().replace('hypervisor = "processes"', 'hypervisor = "kvm"')
-        self.configuration.write_text(text + _AGENT)
+        self.configuration.write_text(text + _AGENT.format(peer=self._peer.tcp_uri))
 
     def command(self, *words: str) -> list[str]:
         (first, *_) = self.libvirt.processes("tini")
@@ -74,14 +79,17 @@ class KvmSite(Site):
         self.storage = folder / "primary"
         self.storage.mkdir()
         subprocess.run(["mount", "--bind", self.storage, self.storage], check=True)
-        self._hosts: list[LibvirtHost] = []
+        # Two at most: hosts share the machine's loopback, so that each knows the other's libvirtd by its port.
+        self._hosts = {
+            name: LibvirtHost(folder / f"{name}-libvirt", f"{name}-{uuid4().hex[:6]}") for name in ("host1", "host2")
+        }
 
     def add_host(self, name: str, servers: list[str] | None = None) -> Agent:
-        host = LibvirtHost(self.folder / f"{name}-libvirt", f"{name}-{uuid4().hex[:6]}")
-        self._hosts.append(host)
+        host = self._hosts[name]
+        (peer,) = (other for known, other in self._hosts.items() if known != name)
         host.boot()
         addresses = [server.address for server in self.servers]
-        self.agents[name] = agent = KvmAgent(self.folder / name, self.site, name, addresses, host)
+        self.agents[name] = agent = KvmAgent(self.folder / name, self.site, name, addresses, host, peer)
         agent.uuid = self.add_row(name)
         joined = self.join(agent, self.token(agent.uuid))
         assert joined.returncode == 0, joined.stderr
@@ -122,7 +130,7 @@ class KvmSite(Site):
         return str(
             self.client.items(
                 "addHost", zoneid=self.zone, podid=self.pod, clusterid=self.cluster, hypervisor="KVM",
-                url=f"http://{name}",
+                url=f"http://127.0.0.{name[-1]}",
             )[0]["id"]
         )  # fmt: skip
 
@@ -142,6 +150,6 @@ class KvmSite(Site):
         try:
             super().__exit__(kind, error, trace)
         finally:
-            for host in self._hosts:
+            for host in self._hosts.values():
                 host.end()
             subprocess.run(["umount", "-l", self.storage], check=False)

@@ -74,6 +74,9 @@ def test_a_vm_on_nfs_without_a_mount(kvm: KvmHost, nfs_server: NfsServer, new_vm
     second = wait_for_token(image, 2)
     assert second.token != first.token
     assert {token.run for token in read_tokens(str(image))} == {1, 2}, "the disk was made anew"
+    kvm.stop(vm, 2)
+    kvm.driver.remove_disks(kvm.view, vm, SECONDS)
+    assert image.stat().st_size == 0
 
 
 def test_a_vm_on_a_lun(kvm: KvmHost, iscsi_server: IscsiServer, new_vm: NewVm) -> None:
@@ -87,9 +90,16 @@ def test_a_vm_on_a_lun(kvm: KvmHost, iscsi_server: IscsiServer, new_vm: NewVm) -
     kvm.start(vm, 2)
     wait_for_token(image, 2)
     assert {token.run for token in read_tokens(str(image))} == {1, 2}, "the disk was made anew"
+    with pytest.raises(Refused, match="runs on host"):
+        kvm.driver.remove_disks(kvm.view, vm, SECONDS)
     kvm.stop(vm, 2)
-    with pytest.raises(Refused, match=f"the disk of VM {vm.uuid}"):
-        kvm.start(new_vm(disks=(DiskSpec(pool, "3", template=template),)))
+    other = new_vm(disks=(DiskSpec(pool, "3", template=template),))
+    for call in (lambda: kvm.start(other), lambda: kvm.driver.remove_disks(kvm.view, other, SECONDS)):
+        with pytest.raises(Refused, match=r"(the disk of VM|this VM's mark)"):
+            call()
+    for _ in range(2):
+        kvm.driver.remove_disks(kvm.view, vm, SECONDS)
+    kvm.start(other)
 
 
 def test_luns_that_are_unfit_are_refused(kvm: KvmHost, iscsi_server: IscsiServer, new_vm: NewVm) -> None:

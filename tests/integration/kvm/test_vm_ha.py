@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from holdfast_lab.guest.tokens import read_tokens
 from kvm_site import KvmSite, until
 
 pytestmark = pytest.mark.slow
@@ -86,8 +87,6 @@ def test_a_guest_that_shuts_itself_down_stays_down(site: KvmSite, tmp_path: Path
 
 
 def _await_boot(site: KvmSite, vm: str) -> None:
-    from holdfast_lab.guest.tokens import read_tokens
-
     epoch = site.vm(vm)["runepoch"]
     image = str(site.storage / f"{vm}.qcow2")
     until("the guest is up", lambda: any(token.run == epoch for token in read_tokens(image)), 120)
@@ -111,11 +110,36 @@ def test_neither_agent_nor_libvirtd_takes_a_vm_with_it(site: KvmSite) -> None:
     until("it runs again", lambda: [p for _, p in site.where(vm) if p != pid], 30)
 
 
+def test_a_vm_moves_by_order(site: KvmSite) -> None:
+    """Live: the same guest goes on there, under the next run, and is gone here; its host's crash is its own again."""
+    source, target = site.agents["host1"], site.agents["host2"]
+    vm = site.deploy("moves", source)
+    _await_boot(site, vm)
+    token = read_tokens(str(site.storage / f"{vm}.qcow2"))[0]
+    site.client.run("migrateVirtualMachine", virtualmachineid=vm, hostid=target.uuid)
+    [(host, pid)] = site.where(vm)
+    assert host == "host2"
+    shown = site.vm(vm)
+    assert (shown["state"], shown["hostid"], shown["runepoch"]) == ("Running", target.uuid, 2)
+
+    def goes_on() -> bool:
+        [now] = read_tokens(str(site.storage / f"{vm}.qcow2"))
+        return now.token == token.token and now.count > token.count
+
+    until("the guest goes on", goes_on, 60)
+    os.kill(pid, signal.SIGKILL)
+    until("it is restarted", lambda: [p for _, p in site.where(vm) if p != pid] and _running(site, vm), 60)
+    assert site.vm(vm)["runepoch"] == 3
+
+
 def test_a_stop_by_order_ends_it_everywhere(site: KvmSite) -> None:
     """And a destroyed VM is gone."""
     vm = site.deploy("ends")
     site.client.run("stopVirtualMachine", id=vm)
     assert site.where(vm) == []
     assert site.vm(vm)["state"] == "Stopped"
+    disk = site.storage / f"{vm}.qcow2"
+    assert disk.exists()
     site.client.run("destroyVirtualMachine", id=vm, expunge="true")
     assert site.where(vm) == []
+    assert not disk.exists()

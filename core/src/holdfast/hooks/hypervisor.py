@@ -75,6 +75,14 @@ class Hypervisor:
         raise NotImplementedError
 
     @optional
+    def remove_disks(self, host: HostView, vm: VmSpec, deadline: float) -> None:
+        """Optional. Remove the disks of a VM that is gone for good and runs nowhere; `host` reaches their storage.
+
+        Idempotent. A disk that is not known to be this VM's is left alone, and `Refused` says so. Drivers that make no
+        disks leave it out.
+        """
+
+    @optional
     def give_orders(self, host: HostView, orders: HostOrders, deadline: float) -> None:
         """Optional, for `runs_on = "server"`: hand the host's agent its standing orders, at each connection and change.
 

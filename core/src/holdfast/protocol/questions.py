@@ -52,6 +52,15 @@ class RebootVm:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveDisks:
+    """`Hypervisor.remove_disks`."""
+
+    ANSWER: ClassVar[Any] = None
+    host: HostView
+    vm: VmSpec
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectVm:
     """To the target of a live migration, before the source is told: a run of this VM will arrive under this permit."""
 
@@ -120,7 +129,7 @@ class RemoveHeartbeat:
 
 
 Asked = (
-    StartVm | StopVm | ListVms | RebootVm | ExpectVm | MigrateVm | ObeyOrders
+    StartVm | StopVm | ListVms | RebootVm | RemoveDisks | ExpectVm | MigrateVm | ObeyOrders
     | PrepareHeartbeat | WriteHeartbeat | ReadHeartbeat | RemoveHeartbeat
 )  # fmt: skip
 

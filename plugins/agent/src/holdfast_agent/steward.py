@@ -51,7 +51,7 @@ class Steward:
         self._list_calls = BoundedThreads("list", _LIST_CALLS)
         self._pool_calls: dict[str, BoundedThreads] = {}
 
-    async def answer(self, asked: q.Asked, deadline: float) -> Any:
+    async def answer(self, asked: q.Asked, deadline: float) -> Any:  # noqa: PLR0912 - one case for each question
         """Do it; raises a `HoldfastError` that says what is known of the outcome."""
         until, ordered = time.monotonic() + deadline, uptime()
         match asked:
@@ -69,6 +69,8 @@ class Steward:
                 return await self._list_calls.call(deadline, lambda: self._hypervisor.list_vms(host, deadline))
             case q.RebootVm(host, vm_uuid, run_epoch):
                 return await self._vm_calls.call(deadline, lambda: self._reboot(host, vm_uuid, run_epoch, until))
+            case q.RemoveDisks(host, vm):
+                return await self._vm_calls.call(deadline, lambda: self._remove_disks(host, vm, until))
             case q.ExpectVm(host, vm, permit):
                 self._check_permit(vm, permit)
                 return await self._vm_calls.call(deadline, lambda: self._expect(host, vm, permit, until, ordered))
@@ -124,6 +126,13 @@ class Steward:
         with self._alone(vm_uuid, until):
             self._ledger.obey(_epoch(host))
             self._hypervisor.reboot_vm(host, vm_uuid, run_epoch, _left(until))
+
+    def _remove_disks(self, host: HostView, vm: VmSpec, until: float) -> None:
+        with self._alone(vm.uuid, until):
+            self._ledger.obey(_epoch(host))
+            if any(running.uuid == vm.uuid for running in self._ledger.running()):
+                raise Refused(f"VM {vm.name} may still run on this host: its disks are left alone")
+            self._hypervisor.remove_disks(host, vm, _left(until))
 
     def _expect(self, host: HostView, vm: VmSpec, permit: PermitGrant, until: float, ordered: float) -> None:
         with self._alone(vm.uuid, until):

@@ -97,6 +97,11 @@ class AgentHypervisor(Hypervisor):
         self._asking.ask(host.uuid, q.MigrateVm(_owned(host), target, vm, permit), max(left, 0.1))
 
     @hookimpl
+    def remove_disks(self, host: HostView, vm: VmSpec, deadline: float) -> None:
+        """Through the agent."""
+        self._asking.ask(host.uuid, q.RemoveDisks(_owned(host), vm), deadline)
+
+    @hookimpl
     def give_orders(self, host: HostView, orders: HostOrders, deadline: float) -> None:
         """To the agent."""
         self._asking.ask(host.uuid, q.ObeyOrders(_owned(host), orders), deadline)

@@ -50,6 +50,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "USER.LOGOUT",
         "VM.CREATE",
         "VM.DESTROY",
+        "VM.DISK.LEFT",
         "VM.HA.RESTART",
         "VM.MIGRATE",
         "VM.REBOOT",

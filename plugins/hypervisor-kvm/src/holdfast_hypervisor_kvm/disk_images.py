@@ -46,6 +46,30 @@ class DiskImages:
             whose = f"the disk of VM {owner}" if owner else "an image that was not made for this VM"
             raise Refused(f"{place.url} on pool {disk.pool.name} holds {whose}: it is left alone")
 
+    def remove(self, vm_uuid: str, disk: DiskSpec, place: Place, limit: Deadline) -> None:
+        """Remove the disk, if it is this VM's; a LUN is made blank. `Refused` if it is not known to be.
+
+        QEMU's NFS client cannot remove a file: it is left there, empty.
+        """
+        start = self._start(place, disk, limit)
+        if start is None or qcow2_header.is_blank(start):
+            return
+        if qcow2_header.stamp_of(start) != vm_uuid:
+            raise Refused(f"{place.url} on pool {disk.pool.name} does not bear this VM's mark: it is left alone")
+        if place.kind == "file":
+            try:
+                Path(place.path).unlink(missing_ok=True)
+            except OSError as problem:
+                raise Refused(f"{place.path} could not be removed: {problem}") from problem
+        elif place.kind == "nfs":
+            self._run(["qemu-img", "create", "-q", "-f", "raw", place.url, "0"], disk, limit)
+        else:
+            words = ["qemu-io", "-f", "raw", "-c", f"write -P 0 0 {CLUSTER}", "-c", "flush", place.url]
+            said = self._run(words, disk, limit)
+            start = self._start(place, disk, limit)
+            if start is None or not qcow2_header.is_blank(start):
+                raise Refused(f"{place.url} could not be made blank: {said.strip()[-200:]}")
+
     def _start(self, place: Place, disk: DiskSpec, limit: Deadline) -> bytes | None:
         """The first cluster of what is there; None if there is nothing."""
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:

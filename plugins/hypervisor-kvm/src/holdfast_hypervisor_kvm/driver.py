@@ -132,6 +132,16 @@ class KvmHypervisor:
             migration.move(self._connection, order, limit)
             self._book.revoke(vm.uuid, seen.mark.run_epoch)
 
+    @hookimpl
+    def remove_disks(self, host: HostView, vm: VmSpec, deadline: float) -> None:
+        """Remove those that bear the VM's mark; a LUN is made blank, so that it can be given out again."""
+        limit, uuid = Deadline(deadline), domain_uuid(vm.uuid)
+        with self._turns.of(vm.uuid, limit):
+            if self._lookup.look(uuid, limit) is not None or self._starting.has_process(uuid):
+                raise Refused(f"VM {vm.name} runs on host {host.name}: its disks are left alone")
+            for disk in vm.disks:
+                self._images.remove(vm.uuid, disk, self._places.disk(disk), limit)
+
     def _disks(self, vm: VmSpec, limit: Deadline) -> tuple[PlacedDisk, ...]:
         if not vm.disks:
             raise Refused(f"VM {vm.name} has no disk: deploy it on a storage pool that this host can use")

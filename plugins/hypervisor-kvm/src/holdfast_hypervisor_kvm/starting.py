@@ -56,6 +56,10 @@ class Starting:
         waits = seen.state is not GuestState.RUNNING and page.begun == seen.mark.run_epoch and not page.let_go
         return waits and not self.is_underway(seen.mark.vm_uuid)
 
+    def has_process(self, uuid: str) -> bool:
+        """Whether a QEMU runs this domain, known to libvirt or not."""
+        return uuid in self._processes.guests()
+
     def is_there(self, vm: VmSpec, epoch: int, limit: Deadline) -> bool:
         """Whether this very run is there already. `Refused` if another one is."""
         uuid = domain_uuid(vm.uuid)

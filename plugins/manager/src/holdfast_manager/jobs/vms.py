@@ -22,6 +22,8 @@ from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.runs import Placed, host_report, refused
 
 _PLACING_TRIES = 5
+_HOSTS_TO_ASK = 3
+_REMOVAL_SECONDS = 15.0
 
 
 def _shown(vm: Vm) -> dict[str, Any]:
@@ -209,7 +211,8 @@ async def _cancel_restarts(job: Job, vm: Vm) -> None:
 async def _destroy(job: Job) -> dict[str, Any] | None:
     stored = await job.desk.memory.get(Vm, int(job.info["id"]))
     if stored is not None and stored.removed is not None:
-        return _shown(stored)  # done already, by this very job before a crash
+        await _remove_disks(job, stored)
+        return _shown(stored)  # the rest was done already, by this very job before a crash
     vm = await job.vm()
     if not await stop_vm(job, vm, graceful=False):
         return None
@@ -217,7 +220,35 @@ async def _destroy(job: Job) -> dict[str, Any] | None:
     if job.info.get("expunge"):
         values |= {"state": VmState.EXPUNGING, "removed": job.desk.journal.now()}
     await job.desk.memory.commit([Update(Vm, vm.id, values)])
+    if job.info.get("expunge"):
+        await _remove_disks(job, vm)
     return _shown(vm)
+
+
+async def _remove_disks(job: Job, vm: Vm) -> None:
+    """Once nothing can start the VM any more. A disk that stays behind is told, and does not bring the VM back."""
+    if not vm.run_epoch:
+        return  # disks are made by the first run
+    desk = job.desk
+    vm = await desk.memory.get(Vm, vm.id) or vm  # where it ran last is known since it was stopped
+    near = desk.inventory.hosts_of_cluster.get(vm.cluster_id or 0, ())
+    hosts = [host for host in near if desk.membership.owns(host.uuid) and desk.is_calm(host)]
+    hosts.sort(key=lambda host: host.id != vm.last_host_id)
+    problem: HoldfastError = NoCapacity("no host of its cluster could be asked")
+    for host in hosts[:_HOSTS_TO_ASK]:
+        remove = desk.while_owned(host, desk.hypervisor(host).remove_disks)
+        view, spec = desk.host_view(host), await job.manager.runs.spec(vm)
+        try:
+            await desk.pool("agent").call(_REMOVAL_SECONDS, remove, view, spec, _REMOVAL_SECONDS)
+        except HoldfastError as trouble:
+            problem = trouble
+            if refused(trouble):
+                break
+        else:
+            return
+    text = f"the disk of VM {vm.name}, which was destroyed, is still on its pool: {problem}"
+    event = desk.journal.event("VM.DISK.LEFT", text, resource=vm.uuid, of="VirtualMachine", level="WARN")
+    await desk.memory.commit([event])
 
 
 async def _reboot(job: Job) -> dict[str, Any] | None:
