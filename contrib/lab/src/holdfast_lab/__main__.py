@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--storage", choices=STORAGES, default=STORAGES[0])
     up.add_argument("--oobm", choices=BMCS, default=BMCS[0])
     up.add_argument("--db", choices=DATABASES, default=DATABASES[0])
-    up.add_argument("--watchdog", action="store_true", help="give hosts a watchdog")
+    up.add_argument("--no-watchdog", action="store_true", help="hosts without a watchdog")
     up.add_argument("--raw", action="store_true", help="the parts alone, without Holdfast")
     up.add_argument("--image", type=Path, help=argparse.SUPPRESS)  # what `up` hands on to itself inside
     up.set_defaults(work=_up)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
-    options = Options(asked.hosts, asked.storage, asked.oobm, asked.db, asked.watchdog)
+    options = Options(asked.hosts, asked.storage, asked.oobm, asked.db, not asked.no_watchdog)
     if os.environ.get(_INSIDE):
         lab = Lab(folder, options)
         assemble(lab, _say)

@@ -17,7 +17,7 @@ from holdfast_lab.token_watch import TokenWatch
 from holdfast_lab.trial import Trial
 
 FENCE_SECONDS = 60.0
-RECOVER_SECONDS = 120.0
+RECOVER_SECONDS = 300.0
 
 
 def play(lab: Lab, fault: Fault, repeat: int, document: Path | None, say: Callable[[str], None]) -> int:

@@ -48,7 +48,7 @@ class Fault:
     heal_after: float | None = None
     hold: float = 30.0
     hosts: int = 1
-    seconds: float = 60.0
+    seconds: float = 300.0
 
 
 def _each(act: Callable[[Host], None]) -> Callable[[Struck], None]:
@@ -99,7 +99,7 @@ _ALL = (
     Fault("power-cut", "a host loses power; its BMC goes on", Outcome.MOVED, _each(Host.cut_power)),
     Fault(
         "power-cut-with-bmc", "a host loses power together with its BMC", Outcome.MOVED, _each(_power_cut_with_bmc),
-        heal=_each(bmcs.bring_back), seconds=90.0,
+        heal=_each(bmcs.bring_back),
     ),
     Fault(
         "agent-killed", "the agent of a host is killed; its VMs live", Outcome.UNTOUCHED,
@@ -115,12 +115,11 @@ _ALL = (
     ),
     Fault(
         "storage-path-cut", "a host loses its way to the storage for 60 s; all else goes on", Outcome.RETURNED,
-        _each(_cut(addresses.STORAGE)), heal=_each(_mend(addresses.STORAGE)), heal_after=60.0, seconds=180.0,
+        _each(_cut(addresses.STORAGE)), heal=_each(_mend(addresses.STORAGE)), heal_after=60.0,
     ),
     Fault(
         "storage-stopped", "the storage server is down for 60 s", Outcome.RETURNED,
         lambda struck: struck.lab.storage.stop(), heal=lambda struck: struck.lab.storage.start(), heal_after=60.0,
-        seconds=180.0,
     ),
     Fault(
         "management-network-cut", "a host loses the management network; storage and VMs go on", Outcome.UNTOUCHED,
@@ -131,7 +130,7 @@ _ALL = (
         _each(_signalled(signal.SIGSTOP, "process")), after_fence=_each(_thaw), heal=_each(_thaw),
     ),
     Fault("qemu-killed", "QEMU of one VM is killed; its host lives", Outcome.RESTARTED, _one_qemu),
-    Fault("two-hosts", "two hosts lose power at once", Outcome.MOVED, _each(Host.cut_power), hosts=2, seconds=90.0),
+    Fault("two-hosts", "two hosts lose power at once", Outcome.MOVED, _each(Host.cut_power), hosts=2),
 )  # fmt: skip
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}

@@ -22,7 +22,7 @@ class Options:
     storage: str = "nfs"
     oobm: str = "ipmi"
     db: str = "sqlite"
-    watchdog: bool = False
+    watchdog: bool = True
 
     def __post_init__(self) -> None:
         if not FEWEST_HOSTS <= self.hosts <= MOST_HOSTS:

@@ -97,7 +97,7 @@ def play(site: Site) -> bool:
     trial = Trial(site, (victim,))
     trial.begin(f"power action OFF on {victim}")
     site.client.call("issueOutOfBandManagementPowerAction", hostid=site.cloud.hosts[victim], action="OFF")
-    trial.until_moved(120.0)
+    trial.until_moved(BOOT_SECONDS)
     trial.settle()
     if site.lab.host(victim).is_on:
         trial.faults_found.append(f"{victim} is on: it was ordered off, and nobody ordered it on")

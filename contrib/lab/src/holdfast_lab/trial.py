@@ -9,7 +9,7 @@ from holdfast_cli.explain import explain_host, explain_vm
 from holdfast_cli.waiting import WaitedInVain
 
 from holdfast_lab.sightings import Life
-from holdfast_lab.site import Site
+from holdfast_lab.site import BOOT_SECONDS, Site
 
 SETTLE_SECONDS = 4.0
 _LOOK = 0.1
@@ -32,7 +32,7 @@ class Trial:
     def begin(self, title: str) -> None:
         """Remember what is so now; the strike follows at once."""
         site = self.site
-        self.before = site.until("every guest writes to its disk", 90.0, site.all_alive)
+        self.before = site.until("every guest writes to its disk", BOOT_SECONDS, site.all_alive)
         self.on_victims = tuple(name for name, vm in site.vms().items() if vm.get("hostname") in self.victims)
         self.title, self.struck = title, time.time()
         self.mark(title)
