@@ -28,6 +28,10 @@ class Refused(DriverError):
     """The other side answered and said no. The effect did not happen."""
 
 
+class StorageAway(Refused):
+    """The storage that it needs does not answer this host now. Nothing happened; waiting for it is no failure."""
+
+
 class AuthenticationFailed(Refused):
     """The other side answered that these credentials are not good."""
 

@@ -46,6 +46,35 @@ def test_five_failed_starts_end_in_error_with_an_alert(bed: Bed) -> None:
     assert "no such bridge" in bed.vm(vm).reason
 
 
+def test_storage_that_is_away_is_waited_out_however_long(bed: Bed) -> None:
+    """M5: no start is counted as failed and none gives up; there is one alert, and the VM starts once it is back."""
+    vm = bed.add_vm("vm1", 1)
+    for name in ("h2", "h3"):
+        bed.machine(name).storage_away = True
+    _lose_h1(bed)
+    bed.run(600)
+    (work,) = bed.works(instance_id=vm)
+    assert work.tried == 0
+    assert work.investigations > 5
+    assert len(bed.permits(vm_id=vm)) < 100, "it is asked again and again, but not in a hurry"
+    assert "storage" in bed.alerts("ALERT.HA.RESTART.WAITING")[0].content
+    assert bed.alerts("ALERT.HA.RESTART.FAILED") == []
+    for name in ("h2", "h3"):
+        bed.machine(name).storage_away = False
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 15)
+    bed.check_once()
+
+
+def test_storage_that_is_away_for_one_host_sends_the_vm_to_another(bed: Bed) -> None:
+    """At once, also if the VM crashed there and its host is the first to be asked."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").storage_away = True
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 5)
+    assert bed.works(instance_id=vm)[0].tried == 0
+    bed.check_once()
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.2, 0.45, 0.6])
 def test_a_target_that_dies_during_the_start_is_replaced(make_bed: Callable[..., Bed], moment: float) -> None:
     """The second host dies while it starts the VM: it is proven dead first, then the third host runs it."""

@@ -1,7 +1,7 @@
 """What runs on a host of the lab from power-on: its mounts, and its services, restarted as systemd would.
 
 Started by the chassis as `python -m holdfast_lab.machine FOLDER`, in namespaces of the host's own. A service that ends
-is started again after a second; one with a watchdog is killed when it stops telling that it is well. Ending a service
+is started again at once; one with a watchdog is killed when it stops telling that it is well. Ending a service
 leaves its children, the VMs, alone, like KillMode=process.
 """
 
@@ -19,8 +19,10 @@ from pathlib import Path
 
 from holdfast_lab.commands import environment, run
 
-RESTART_SECONDS = 1.0
-WATCHDOG_SECONDS = 10.0
+RESTART_SECONDS = 0.2
+WATCHDOG_SECONDS = 20.0
+AGENT_NICENESS = -10
+"""As in contrib/systemd/holdfast-agent.service: RestartSec, WatchdogSec, and what comes near its CPUWeight."""
 TICK = 0.5
 AGENT_MARK = "var/lib/holdfast/joined"
 _TMPFS = ("/run", "/dev/shm")
@@ -96,7 +98,7 @@ class Machine:
 
     def _start_what_should_run(self) -> None:
         if len(self.units) == 3 and (self.disk / AGENT_MARK).exists():
-            words = [str(Path(sys.executable).with_name("holdfast")), "agent"]
+            words = ["nice", "-n", str(AGENT_NICENESS), str(Path(sys.executable).with_name("holdfast")), "agent"]
             self.units.append(Unit("agent", words, notifies=True))
         now = time.monotonic()
         for unit in self.units:

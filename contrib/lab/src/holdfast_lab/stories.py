@@ -7,6 +7,9 @@ from holdfast_cli.explanation import host_story, vm_story
 
 from holdfast_lab.trial import Trial
 
+_FLIPS = ("PerformActivityCheck", "TooFewActivityCheckSamples")
+"""Looks at the storage come again and again: the first stands for all."""
+
 
 def tell(trial: Trial) -> None:
     """Print it all."""
@@ -38,8 +41,11 @@ def tell(trial: Trial) -> None:
 def _moments(trial: Trial, hosts: dict[str, dict], vms: dict[str, dict]) -> Iterator[tuple[float, str]]:  # type: ignore[type-arg]
     yield from trial.marks
     for name, told in hosts.items():
+        looked = False
         for move in told.get("story", []):
-            if move.get("at", 0.0) >= trial.struck:
+            flips = move["event"] in _FLIPS
+            if move.get("at", 0.0) >= trial.struck and not (flips and looked):
+                looked = looked or flips
                 reason = f": {move['reason']}" if move.get("reason") else ""
                 yield move["at"], f"{name} {move.get('prevhastate') or 'new'} → {move['hastate']}{reason}"
     for name, told in vms.items():

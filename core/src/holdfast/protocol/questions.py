@@ -136,7 +136,15 @@ Asked = (
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in Asked.__args__}
 _ERRORS: dict[str, type[HoldfastError]] = {
     name: getattr(errors, name)
-    for name in ("Refused", "Unsupported", "AuthenticationFailed", "Unreachable", "DeadlineExceeded", "NotFound")
+    for name in (
+        "StorageAway",
+        "Refused",
+        "Unsupported",
+        "AuthenticationFailed",
+        "Unreachable",
+        "DeadlineExceeded",
+        "NotFound",
+    )
 }
 
 

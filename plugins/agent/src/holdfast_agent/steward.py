@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.errors import DeadlineExceeded, HoldfastError, Refused, Unsupported
+from holdfast.errors import DeadlineExceeded, HoldfastError, Refused, StorageAway, Unsupported
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.model import GuestState, PermitGrant
@@ -59,7 +59,7 @@ class Steward:
                 self._check_permit(vm, permit)
                 why_not = self._watch.may_start(vm)
                 if why_not:
-                    raise Refused(f"VM {vm.name} is not started: {why_not}")
+                    raise StorageAway(f"VM {vm.name} is not started: {why_not}")
                 return await self._vm_calls.call(deadline, lambda: self._start(host, vm, permit, until, ordered))
             case q.StopVm(host, vm_uuid, run_epoch, graceful):
                 return await self._vm_calls.call(
@@ -112,7 +112,7 @@ class Steward:
         """Ask again now that the VM counts as running: if the lease lapses after this, the watchdog ends it."""
         why_not = self._watch.admit(vm, ordered)
         if why_not:
-            raise Refused(f"VM {vm.name} cannot run here: {why_not}")
+            raise StorageAway(f"VM {vm.name} cannot run here: {why_not}")
 
     def _stop(self, host: HostView, vm_uuid: str, run_epoch: int, graceful: bool, until: float) -> None:
         """First remembered, then done: a start that is still on its way is refused, one that has begun is awaited."""

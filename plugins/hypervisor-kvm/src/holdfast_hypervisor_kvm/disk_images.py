@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from holdfast.errors import Refused, Unreachable
+from holdfast.errors import Refused, StorageAway, Unreachable
 from holdfast.model.views import DiskSpec
 
 from holdfast_hypervisor_kvm import qcow2_header
@@ -20,6 +20,14 @@ _DEATH_SECONDS = 2.0
 _SECTOR = 512
 _METADATA = 1 << 20
 _ABSENT = ("No such file or directory", "NFS3ERR_NOENT", "NFS4ERR_NOENT", "ENOENT")
+_AWAY = (
+    "Connection refused",
+    "No route to host",
+    "timed out",
+    "Network is unreachable",
+    "Failed to mount",
+    "Input/output",
+)
 _FULL = ("No space left", "NOSPC", "Disk quota exceeded", "DQUOT")
 
 
@@ -189,14 +197,15 @@ class DiskImages:
                 process.communicate(timeout=_DEATH_SECONDS)
             except subprocess.TimeoutExpired:
                 raise Unreachable(f"pool {disk.pool.name} does not answer, and {words[0]} hangs in it") from None
-            raise Refused(f"pool {disk.pool.name} did not answer in time: its VM was not started") from None
+            raise StorageAway(f"pool {disk.pool.name} did not answer in time: its VM was not started") from None
         if process.returncode == 0:
             return said + trouble
         if any(sign in trouble for sign in _ABSENT):
             raise _Absent(trouble)
         if any(sign in trouble for sign in _FULL):
             raise Refused(f"pool {disk.pool.name} is full: free some room, then start the VM again")
-        raise Refused(f"disk {disk.name} on pool {disk.pool.name}: {trouble.strip()[-300:]}")
+        kind = StorageAway if any(sign in trouble for sign in _AWAY) else Refused
+        raise kind(f"disk {disk.name} on pool {disk.pool.name}: {trouble.strip()[-300:]}")
 
 
 class _Absent(Exception):

@@ -125,7 +125,9 @@ class Restarts:
         for work, vm in ready:
             lost = hosts.get(work.host_id)
             # A crashed VM starts first where it was: its host is alive, and so are its caches.
-            again_there = work.reason == WorkReason.VM_CRASHED and work.tried == 0 and lost is not None
+            again_there = (
+                work.reason == WorkReason.VM_CRASHED and work.tried == 0 and work.host_id not in _ids(work.excluded)
+            )
             pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
             excluded = self._excluded(work, lost)
             requests.append(self._placing.request(vm, "ha", excluded, pinned, near=lost))

@@ -4,9 +4,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from holdfast.errors import Conflict, HoldfastError, StoreError
-from holdfast.hooks.store import Query, Update
+from holdfast.errors import Conflict, HoldfastError, StorageAway, StoreError
+from holdfast.hooks.store import Change, Query, Update
 from holdfast.model import Host, Json, Moment, Permit, PermitState, Vm, Work, WorkStep
 
 from holdfast_manager.desk import Desk
@@ -105,12 +106,31 @@ class Starting:
 
     async def _failed(self, work: Work, vm: Vm, permit: Permit, target: Host, problem: HoldfastError) -> None:
         text = f"the start on host {target.name} failed: {problem}"
+        if isinstance(problem, StorageAway):
+            await self._await_storage(work, vm, permit, target, text)
+            return
         if refused(problem):
             await self._give_back(work, vm, permit, target, text, host_report(target, text, permit.run_epoch))
             return
         # It may run, or may yet: nothing starts elsewhere until that host, or a proof of its death, ends this run.
         await self._desk.memory.commit([Update(Work, work.id, {"step": WorkStep.REVOKING}, {"step": work.step})])
         log.warning("VM %s: %s; its fate is being found out", vm.name, text)
+
+    async def _await_storage(self, work: Work, vm: Vm, permit: Permit, target: Host, text: str) -> None:
+        """The VM's storage does not answer that host: others are asked at once, then all of them again and again.
+
+        That is no failed start, however long it lasts (M5): once the storage is back, the VM has to start.
+        """
+        longest = self._desk.inventory.settings.number("restart.retry.interval")
+        asked = {*json.loads(work.excluded or "[]"), target.id}
+        wait = 0.0 if work.investigations == 0 else min(2.0 ** (work.investigations - 1), longest)
+        proof = host_report(target, text, permit.run_epoch)
+        waiting = replace(work, investigations=work.investigations + 1)
+        changes: list[Change] = [self._back(waiting, work.tried, as_json(sorted(asked)), wait, proof)]
+        if work.investigations == 1:
+            subject = f"VM {vm.name} waits for its storage"
+            changes.append(self._desk.journal.alert("ALERT.HA.RESTART.WAITING", subject, text, vm=vm))
+        await self._runs.now_ended(vm, permit, target, f"waiting for its storage: {text}"[:1000], proof, *changes)
 
     async def _find_out(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
         if await self._runs.is_running(vm, target, permit.run_epoch):
@@ -142,7 +162,7 @@ class Starting:
     def _back(self, work: Work, tried: int, excluded: Json, wait: float, proof: Json | None = None) -> Update:
         values: dict[str, object] = {
             "step": WorkStep.SCHEDULED, "tried": tried, "excluded": excluded, "target_host_id": None,
-            "time_to_try": Moment(self._desk.clock.wall() + wait),
+            "investigations": work.investigations, "time_to_try": Moment(self._desk.clock.wall() + wait),
         }  # fmt: skip
         if proof is not None:
             values["proof"] = proof

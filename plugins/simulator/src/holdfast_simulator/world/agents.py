@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import Refused, Unreachable
+from holdfast.errors import Refused, StorageAway, Unreachable
 from holdfast.hooks.hypervisor import HostListener
 from holdfast.model import GuestState
 from holdfast.model.views import Beat, VmSpec
@@ -198,6 +198,8 @@ class Agents:
         try:
             if host.lease.lapsed():
                 raise Refused(f"{host.name} does not hold its storage lease: it starts nothing")
+            if host.storage_away:
+                raise StorageAway(f"{host.name}: its storage does not answer")
             if host.start_failure:
                 raise Refused(f"{host.name}: {host.start_failure}")
             guest = host.book.admit(spec, order.run_epoch)

@@ -61,6 +61,7 @@ class SimHost:
         self.ha_on = True
         """What its agent was told last of host HA; an agent keeps its orders over restarts."""
         self.start_failure = ""
+        self.storage_away = False
         self.clock_rate = 1.0
         self.pools: list[str] = []
         self.book = GuestBook(size.ram)
