@@ -9,6 +9,18 @@ from holdfast_lab.daemons import Daemon
 
 USER, PASSWORD = "cloud", "lab-cloud-password"  # opens nothing but the lab's database
 PORT = 3306
+PROPERTIES = "".join(
+    f"db.{name}.{key}={value}\n"
+    for name, database in (("cloud", "cloud"), ("usage", "cloud_usage"))
+    for key, value in (
+        ("host", addresses.DATABASE_ADDRESS),
+        ("port", PORT),
+        ("name", database),
+        ("username", USER),
+        ("password", PASSWORD),
+    )
+)
+"""db.properties, for the management server."""
 _SETUP = """
 CREATE DATABASE IF NOT EXISTS cloud CHARACTER SET utf8mb4;
 CREATE DATABASE IF NOT EXISTS cloud_usage CHARACTER SET utf8mb4;

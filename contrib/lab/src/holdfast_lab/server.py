@@ -9,7 +9,7 @@ from pathlib import Path
 from holdfast.model import Secret
 from holdfast_cli.client import ApiError, ApiUnreachable, Client, Keys, keys_by_login
 
-from holdfast_lab import addresses
+from holdfast_lab import addresses, databases
 from holdfast_lab.daemons import Daemon, end
 from holdfast_lab.layout import Lab
 from holdfast_lab.problems import LabError
@@ -37,6 +37,14 @@ address = "{address}"
 scheme = "http"
 """
 
+_MYSQL = """
+[database]
+driver = "mysql"
+
+[database.mysql]
+properties = "{properties}"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -53,6 +61,9 @@ class Server:
         """Its configuration, and the administrator's first password."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = _CONFIGURATION.format(data=self.folder / "data", address=addresses.SERVER_ADDRESS)
+        if self.lab.options.db == "mariadb":
+            self._write("db.properties", Secret(databases.PROPERTIES))
+            text += _MYSQL.format(properties=self.folder / "db.properties")
         (self.folder / "holdfast.toml").write_text(text, encoding="utf-8")
         self._write("password", Secret(secrets.token_urlsafe(24)))
 
