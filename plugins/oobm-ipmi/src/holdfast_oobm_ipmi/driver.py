@@ -124,7 +124,13 @@ class IpmiOobm:
             except DriverError as error:
                 found[bmc.key] = error
         patience = self._settings["batch_patience_seconds"]
-        states = self._worker.perform_all(targets, chassis.power_state, deadline, patience) if targets else []
+        if not targets:
+            return found
+        states: Sequence[PowerState | HoldfastError]
+        try:
+            states = self._worker.perform_all(targets, chassis.power_state, deadline, patience)
+        except DriverError as error:  # a machine that is too busy to ask in time: nothing is known of any of them
+            states = [error] * len(targets)
         return found | dict(zip(keys, states, strict=True))
 
     @hookimpl
