@@ -294,6 +294,33 @@ def test_agent_says_what_to_install(
     assert "install holdfast-agent" in capsys.readouterr().err
 
 
+EXTENSION = """
+from holdfast.hooks.markers import hookimpl
+
+class More:
+    @hookimpl
+    def configure(self, parser):
+        parser.add_subparsers(dest="more").add_parser("greet")
+
+    @hookimpl
+    def run(self, arguments):
+        print(f"greeting, configured by {arguments.config}")
+        return 7
+"""
+
+
+def test_a_plugin_may_add_words_to_a_command_of_core(
+    monkeypatch: pytest.MonkeyPatch, site: Any, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one of its words the plugin runs; without, core's own command does what it always did."""
+    only_made_up(monkeypatch, site)
+    site.install(EXTENSION, {"command": {"agent": "More"}})
+    assert main(["--config", config, "agent", "greet"]) == 7
+    assert f"configured by {config}" in capsys.readouterr().out
+    assert main(["agent", "--config", config]) == 2
+    assert "install holdfast-agent" in capsys.readouterr().err
+
+
 def test_the_module_runs_as_a_program() -> None:
     """`python -m holdfast`, and a reader that goes away early."""
     command = [sys.executable, "-m", "holdfast"]

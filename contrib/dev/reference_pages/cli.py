@@ -18,12 +18,16 @@ def write() -> str:
         "other failure."
     )
     blocks: list[str] = []
+    catalogue = discover()
     for word, (summary, configure, _run) in OWN.items():
         parser = argparse.ArgumentParser(prog=f"holdfast {word}", description=summary)
         configure(parser)
+        if catalogue.claims("command", word):
+            Plugins(catalogue=catalogue).driver("command", word).configure(parser)
         blocks += _parser(parser)
-    catalogue = discover()
     for word in catalogue.names("command"):
+        if word in OWN:
+            continue
         command = Plugins(catalogue=catalogue).driver("command", word)
         parser = argparse.ArgumentParser(prog=f"holdfast {word}", description=command.summary)
         command.configure(parser)

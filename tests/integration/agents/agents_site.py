@@ -87,6 +87,8 @@ class Process:
             "HOLDFAST_ADMIN_PASSWORD": PASSWORD.reveal(),
         }  # fmt: skip
         self.child: subprocess.Popen[bytes] | None = None
+        self.lent: dict[str, str] = {}
+        """Environment variables for the next start."""
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "holdfast", "--config", str(self.configuration), *words]
@@ -97,7 +99,7 @@ class Process:
             input=feed,
             capture_output=True,
             text=True,
-            env=self._environment,
+            env=self._environment | self.lent,
             timeout=60,
             check=False,
         )
@@ -105,7 +107,8 @@ class Process:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                self.command(*self._words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment,
+                self.command(*self._words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self._environment | self.lent,
                 start_new_session=True,
             )  # fmt: skip
 

@@ -1,74 +1,22 @@
 """The conformance kit on the stand-in for drivers that live on hosts: through TLS, a real agent and its driver."""
 
-import asyncio
 import itertools
 import os
 import signal
-import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from agents_site import HYPERVISOR, Agent, install_drivers, until
 from holdfast.errors import HoldfastError
 from holdfast.hooks.hypervisor import Hypervisor
-from holdfast.hooks.store import Insert
-from holdfast.model import Cluster, Host, HostJoinToken, Moment, Pod, Zone
 from holdfast.model.views import HostView, VmSpec
-from holdfast.protocol.tokens import JoinToken
 from holdfast_agents_port.drivers import AgentHypervisor, Asking
-from holdfast_agents_port.port import AgentsPort
-from holdfast_agents_port.registrar import Registrar, hash_of
-from holdfast_agents_port.tls import ServerIdentity
 from holdfast_conformance.hypervisor import HypervisorBench, HypervisorCapabilities, HypervisorConformance
-from holdfast_conformance.model_store import ModelStore
 from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
+from port_in_thread import UUID, PortInThread
 
 pytestmark = pytest.mark.slow
-
-UUID = "11111111-1111-4111-8111-111111111111"
-
-
-class PortInThread:
-    """An agents' port with an event loop of its own, over a plain store."""
-
-    def __init__(self, folder: Path) -> None:
-        self.store = ModelStore()
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
-        (zone,) = self.store.commit([Insert(Zone(uuid="z", name="z"))])
-        (pod,) = self.store.commit([Insert(Pod(uuid="p", name="p", data_center_id=zone))])
-        cluster = Cluster(uuid="c", name="c", pod_id=pod, data_center_id=zone, hypervisor_type=HYPERVISOR)
-        (cluster_id,) = self.store.commit([Insert(cluster)])
-        host = Host(
-            uuid=UUID, name="host1", hypervisor_type=HYPERVISOR, data_center_id=zone, pod_id=pod,
-            cluster_id=cluster_id, url="http://host1",
-        )  # fmt: skip
-        (self.host_id,) = self.store.commit([Insert(host)])
-        self.registrar = Registrar(self.store, 90)
-        self.registrar.refresh()
-        identity = ServerIdentity(self.registrar.authority, "ms1", folder)
-        self.port = AgentsPort("ms1", self.registrar, identity, dict)
-        self.number = self.run(self.port.listen("127.0.0.1", 0))
-
-    def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
-
-    def token(self) -> str:
-        token = JoinToken.make(self.registrar.authority.fingerprint)
-        row = HostJoinToken(
-            uuid="t", secret_hash=hash_of(token.secret.reveal()), host_id=self.host_id, expires=Moment(2**33)
-        )
-        self.store.commit([Insert(row)])
-        return token.text().reveal()
-
-    def close(self) -> None:
-        self.run(self.port.stop())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(30)
-        self.loop.close()
 
 
 class AgentBench(HypervisorBench):

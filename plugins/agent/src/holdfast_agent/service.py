@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, Option] = {
     "watchdog": Option(
         str, "/dev/watchdog", "the device that resets this host once its storage lease lapses; empty for none"
     ),
-    "data_dir": Option(Path, Path(), "where the agent keeps its certificate and its memory, in the folder agent"),
+    "data_dir": Option(Path, Path(), "has the agent's files, in the folder agent; that of [server] if not given"),
 }
 """The table `[agent]`."""
 

@@ -40,7 +40,11 @@ class AgentsService:
             str, "", "the address at which the other management servers reach this one; found out if empty"
         ),
         "certificate_days": Option(float, 90.0, "how long a host's certificate is good for", low=0.01, high=3650),
-        "data_dir": Option(Path, Path(), "where the server's certificate stands for the moment in which it is loaded"),
+        "data_dir": Option(
+            Path,
+            Path(),
+            "where a certificate stands while it is loaded; that of [server] if not given",
+        ),
     }
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
