@@ -38,7 +38,7 @@ def _node(
 
 
 def _memory(**changes: object) -> Memory:
-    return replace(Memory({A: 1, B: 2, C: 3}, known=mariadb_history("0-1-10")), **changes)  # type: ignore[arg-type]
+    return replace(Memory({A: 1, B: 2, C: 3}, known=mariadb_history("0-1-10"), known_of=1), **changes)  # type: ignore[arg-type]
 
 
 ROW = Writer(4, 1)
@@ -161,3 +161,18 @@ def test_nothing_lost_is_nothing_diverged() -> None:
     choice = choose({A: REFUSED, B: _node(2, ROW, 1, history="0-1-10,0-2-99")}, Memory({A: 1}, known=None))
     assert choice.action == "take"
     assert not History()
+
+
+def test_the_last_writers_own_transactions_are_no_divergence() -> None:
+    """Those that it wrote after it was last looked at are its own work, also while the first host is away."""
+    answers: Answers = {A: REFUSED, B: _node(2, Writer(5, 1), 1, history="0-1-10,0-2-14")}
+    memory = _memory(known=mariadb_history("0-1-10,0-2-12"), known_of=2)
+    choice = choose(answers, memory)
+    assert (choice.action, choice.host) == ("take", B)
+
+
+def test_going_back_waits_until_little_is_missing() -> None:
+    """All callers wait while the first host gets the rest."""
+    serving = _node(2, Writer(5, 2), 1, history="0-1-10,0-2-500")
+    assert "it lacks 489 transactions yet" in reasons_to_stay(_node(1, ROW, 2, history="0-1-10,0-2-11"), serving)[0]
+    assert reasons_to_stay(_node(1, ROW, 2, history="0-1-10,0-2-490"), serving) == ()

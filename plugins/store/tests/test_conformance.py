@@ -1,4 +1,4 @@
-"""The SQL store does what every store must do, on SQLite in a file and in memory."""
+"""The SQL store does what every store must do: on SQLite in a file and in memory, and on MariaDB."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
 
 
-class TestSqlStoreInFile(StoreConformance):
-    """The fixture `store` of conftest.py: a file in a temporary folder."""
+class TestSqlStore(StoreConformance):
+    """The fixture `store` of conftest.py: a file in a temporary folder, and a database on MariaDB."""
 
 
 class TestSqlStoreInMemory(StoreConformance):

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from holdfast.errors import (
     StoreError,
     StoreUnavailable,
 )
+from holdfast.hooks.database import Database
 from holdfast.hooks.store import Insert, Query, Update
 from holdfast.model import Event, Host, Moment, Secret, Vm
 from holdfast_conformance.store_rows import event, host, vm
@@ -44,20 +46,20 @@ def test_a_database_locked_by_somebody_else_is_unavailable(tmp_path: Path, monke
 
 
 def test_a_connection_that_breaks_around_the_commit_leaves_the_outcome_unknown(
-    store: SqlStore, database: SqliteDatabase
+    sqlite_store: SqlStore, sqlite_database: SqliteDatabase
 ) -> None:
     """The caller has to read back, sees nothing that was not committed, and the store goes on."""
 
     def break_connection(connection: sa.Connection) -> None:
         raise sa.exc.OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
 
-    sa.event.listen(database.engine(), "commit", break_connection)
+    sa.event.listen(sqlite_database.engine(), "commit", break_connection)
     with pytest.raises(OutcomeUnknown, match="read back"):
-        store.commit([Insert(event())])
-    sa.event.remove(database.engine(), "commit", break_connection)
-    assert store.count(Event, Query()) == 0
-    store.commit([Insert(event())])
-    assert store.count(Event, Query()) == 1
+        sqlite_store.commit([Insert(event())])
+    sa.event.remove(sqlite_database.engine(), "commit", break_connection)
+    assert sqlite_store.count(Event, Query()) == 0
+    sqlite_store.commit([Insert(event())])
+    assert sqlite_store.count(Event, Query()) == 1
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_database_that_was_not_migrated_says_so(database: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_database_that_was_not_migrated_says_so(database: Database, tmp_path: Path) -> None:
     """Instead of waiting for it for ever."""
     store = SqlStore({"data_dir": str(tmp_path)})
     store.bind(database)
@@ -120,7 +122,7 @@ def test_a_password_of_the_wrong_type_is_not_shown(store: SqlStore) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_errors_of_the_database_show_no_values(store: SqlStore, database: SqliteDatabase) -> None:
+def test_errors_of_the_database_show_no_values(store: SqlStore, database: Database) -> None:
     """Not even in the chain of causes, which ends up in the log."""
     with database.engine().connect() as connection:
         connection.exec_driver_sql("DROP TABLE host")
@@ -141,7 +143,7 @@ def test_a_search_in_something_that_is_no_text_is_refused(store: SqlStore) -> No
         store.select(Vm, Query(containing={"5": ("ram",)}))
 
 
-def test_a_store_goes_on_after_thousands_of_conflicts(store: SqlStore, database: SqliteDatabase) -> None:
+def test_a_store_goes_on_after_thousands_of_conflicts(store: SqlStore, database: Database) -> None:
     """Each gives its connection back."""
     (row_id,) = store.commit([Insert(host())])
     for _ in range(100):
@@ -167,12 +169,13 @@ def test_threads_take_turns_on_a_database_in_memory() -> None:
     database.close()
 
 
-def test_two_stores_on_one_file_do_not_overwrite_each_other(store: SqlStore, tmp_path: Path) -> None:
-    """As two processes: only SQLite's own lock is between them."""
+def test_two_stores_on_one_database_do_not_overwrite_each_other(
+    store: SqlStore, opener: Callable[[], Database], tmp_path: Path
+) -> None:
+    """As two processes: only the database's own locks are between them."""
     (row_id,) = store.commit([Insert(host())])
-    settings = {"data_dir": str(tmp_path)}
-    database, second = SqliteDatabase(settings), SqlStore(settings)
-    second.bind(database)
+    second = SqlStore({"data_dir": str(tmp_path)})
+    second.bind(opener())
 
     def add(through: SqlStore) -> None:
         added = 0
@@ -194,12 +197,11 @@ def test_two_stores_on_one_file_do_not_overwrite_each_other(store: SqlStore, tmp
     row = store.get(Host, row_id)
     assert row is not None
     assert row.alloc_version == 60
-    database.close()
 
 
 @pytest.mark.parametrize(("losses", "written"), [(3, 1), (99, 0)])
 def test_the_victim_of_a_deadlock_tries_again_but_not_for_ever(
-    store: SqlStore, database: SqliteDatabase, losses: int, written: int
+    store: SqlStore, database: Database, losses: int, written: int
 ) -> None:
     """The database undid the whole batch, so it may be written anew; then somebody else was simply first."""
     left = [losses]

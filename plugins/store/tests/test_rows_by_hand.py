@@ -1,8 +1,6 @@
 """Operators change rows by hand; what can be understood is, and what cannot names its place."""
 
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from holdfast.errors import Conflict, StoreError
@@ -13,20 +11,6 @@ from holdfast_store.store import SqlStore
 
 ByHand = Callable[[str], None]
 NEW_YEAR = 1_704_067_200.0
-
-
-@pytest.fixture
-def by_hand(store: SqlStore, tmp_path: Path) -> ByHand:
-    """Run a statement as an operator would, past the store and its checks."""
-
-    def run(statement: str) -> None:
-        connection = sqlite3.connect(tmp_path / "holdfast.db")
-        connection.execute("PRAGMA ignore_check_constraints=ON")
-        with connection:
-            connection.execute(statement)
-        connection.close()
-
-    return run
 
 
 def test_an_unknown_state_is_read_as_it_is(store: SqlStore, by_hand: ByHand) -> None:
@@ -61,9 +45,11 @@ def test_a_row_inserted_by_hand_is_found(store: SqlStore, by_hand: ByHand) -> No
     ],
 )
 def test_moments_are_read_as_people_type_them(
-    store: SqlStore, by_hand: ByHand, typed: str, seconds: float | None
+    store: SqlStore, by_hand: ByHand, is_sqlite: bool, typed: str, seconds: float | None
 ) -> None:
     """And an expectation built on what was read holds, though the text in the table is another."""
+    if not is_sqlite and ("+" in typed or "Z" in typed):
+        pytest.skip("a column of MariaDB that holds moments takes no zone")
     (row_id,) = store.commit([Insert(vm())])
     by_hand(f"UPDATE vm_instance SET removed = {typed}")
     row = store.get(Vm, row_id)
@@ -98,9 +84,11 @@ def test_flags_are_read_as_people_type_them(store: SqlStore, by_hand: ByHand, ty
     ],
 )
 def test_what_cannot_be_read_names_table_id_and_column(
-    store: SqlStore, by_hand: ByHand, column: str, typed: str
+    store: SqlStore, by_hand: ByHand, is_sqlite: bool, column: str, typed: str
 ) -> None:
     """One bad row is an error that can be mended, the others can still be read one by one."""
+    if not is_sqlite and typed != "2":
+        pytest.skip("MariaDB's columns take no such value, or make something else of it")
     good, bad = store.commit([Insert(vm()), Insert(vm())])
     by_hand(f"UPDATE vm_instance SET {column} = {typed} WHERE id = {bad}")
     with pytest.raises(StoreError, match=rf"vm_instance {bad}: {column} "):

@@ -1,6 +1,6 @@
 """Migrations make exactly the tables that the records need, whoever runs them and however often."""
 
-import sqlite3
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from holdfast.errors import ConfigurationError, Conflict
+from holdfast.hooks.database import Database
 from holdfast.hooks.store import Delete, Insert, Query
 from holdfast.model import RECORDS, Oobm, Zone
 from holdfast_store.revisions import needed_revision, present_revisions
@@ -25,11 +26,14 @@ LONGEST_NAME = 64
 LONGEST_KEY_BYTES = 3072
 
 MIGRATE = """
+import json
 import sys
+from holdfast_mysqlfailover.driver import MySqlDatabase
 from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
-settings = {"data_dir": sys.argv[1]}
-store, database = SqlStore(settings), SqliteDatabase(settings)
+kind, settings = json.loads(sys.argv[1])
+database = {"SqliteDatabase": SqliteDatabase, "MySqlDatabase": MySqlDatabase}[kind](settings)
+store = SqlStore({"data_dir": sys.argv[2]})
 print("ready", flush=True)
 sys.stdin.readline()
 store.bind(database)
@@ -39,14 +43,14 @@ database.close()
 """
 
 
-def test_the_migrated_schema_is_the_one_of_the_records(store: SqlStore, database: SqliteDatabase) -> None:
+def test_the_migrated_schema_is_the_one_of_the_records(store: SqlStore, database: Database) -> None:
     """Whoever adds a field to a record is told to write a migration."""
     with database.engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
 
 
-def test_the_migrated_columns_are_as_optional_as_the_fields(store: SqlStore, database: SqliteDatabase) -> None:
+def test_the_migrated_columns_are_as_optional_as_the_fields(store: SqlStore, database: Database) -> None:
     """Primary keys, NULL and types of all tables, seen by the database itself."""
     found = sa.inspect(database.engine())
     for record in RECORDS:
@@ -59,9 +63,9 @@ def test_the_migrated_columns_are_as_optional_as_the_fields(store: SqlStore, dat
         assert found.get_pk_constraint(record.TABLE)["constrained_columns"] == ["id"]
 
 
-def test_ids_are_never_given_again(store: SqlStore, database: SqliteDatabase) -> None:
+def test_ids_are_never_given_again(sqlite_store: SqlStore, sqlite_database: SqliteDatabase) -> None:
     """Every table with ids of its own is AUTOINCREMENT."""
-    with database.engine().connect() as connection:
+    with sqlite_database.engine().connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
     made = {row[0]: row[1] for row in rows}
     for record in RECORDS:
@@ -87,11 +91,14 @@ def test_mysql_keeps_microseconds_and_long_texts() -> None:
     assert "evidence MEDIUMTEXT" in made
 
 
-def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
+def test_two_processes_may_migrate_at_once(database: Database, tmp_path: Path) -> None:
     """Both end well, with one schema and one key between them."""
+    is_sqlite = isinstance(database, SqliteDatabase)
+    settings = {"data_dir": str(tmp_path)} if is_sqlite else {"properties": str(tmp_path / "db.properties")}
+    how = json.dumps([type(database).__name__, settings])
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, str(tmp_path)],
+            [sys.executable, "-c", MIGRATE, how, str(tmp_path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -107,12 +114,12 @@ def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
     for process in started:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    with sqlite3.connect(tmp_path / "holdfast.db") as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_revision(),)]
-        assert connection.execute("SELECT count(*) FROM store_key").fetchone() == (1,)
-    connection.close()
+    with database.engine().connect() as connection:
+        revisions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+        assert list(revisions) == [newest_revision()]
+        assert connection.exec_driver_sql("SELECT count(*) FROM store_key").scalar() == 1
 
 
 def test_the_file_names_say_the_newest_revision() -> None:
@@ -148,15 +155,15 @@ def test_a_start_with_a_current_schema_does_without_alembic(tmp_path: Path) -> N
     assert said == [[made, "True"], ["False"]]
 
 
-def test_what_is_read_of_a_database_without_a_schema(database: SqliteDatabase) -> None:
+def test_what_is_read_of_a_database_without_a_schema(database: Database) -> None:
     """Nothing, and no error."""
     with database.engine().connect() as connection:
         assert present_revisions(connection) == frozenset()
 
 
-def test_a_newer_schema_is_refused(store: SqlStore, database: SqliteDatabase) -> None:
+def test_a_newer_schema_is_refused(store: SqlStore, database: Database) -> None:
     """With its revision and what to do, and without touching anything."""
-    with database.engine().connect() as connection:
+    with database.engine().begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigurationError, match=r"9999.*newer than this program.*install"):
         store.migrate()
@@ -164,15 +171,15 @@ def test_a_newer_schema_is_refused(store: SqlStore, database: SqliteDatabase) ->
 
 
 def test_a_failing_migration_leaves_nothing_behind(
-    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All revisions are one transaction on SQLite, so the next start begins anew."""
     store = SqlStore({"data_dir": str(tmp_path)})
-    store.bind(database)
+    store.bind(sqlite_database)
     monkeypatch.setattr("holdfast_store.migrate.Vault.establish", _fail)
     with pytest.raises(ZeroDivisionError):
         store.migrate()
-    assert sa.inspect(database.engine()).get_table_names() == []
+    assert sa.inspect(sqlite_database.engine()).get_table_names() == []
     monkeypatch.undo()
     store.migrate()
     assert store.select(Zone, Query()) == []
@@ -182,7 +189,7 @@ def _fail(*_: object) -> None:
     raise ZeroDivisionError
 
 
-def test_a_configured_bmc_becomes_the_first_fence_device(database: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_configured_bmc_becomes_the_first_fence_device(database: Database, tmp_path: Path) -> None:
     """What an older version stored of a host's only BMC stays, and its number is not given again."""
     with database.engine().connect() as connection:
         config = configuration()

@@ -2,27 +2,27 @@
 
 import base64
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from holdfast.errors import ConfigurationError, StoreError
+from holdfast.hooks.database import Database
 from holdfast.hooks.store import Insert, Query, Update
 from holdfast.model import Host, Oobm, Secret
 from holdfast_conformance.store_rows import host
 from holdfast_store.cipher import KEY_BYTES, Cipher, WrongKey
-from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
 from hypothesis import given
 from hypothesis import strategies as st
 
 Reopen = Callable[[], SqlStore]
+ByHand = Callable[[str], None]
 SECRET = "hunter2-4711"
 
 
 @pytest.fixture
-def reopen(database: SqliteDatabase, tmp_path: Path) -> Reopen:
+def reopen(database: Database, tmp_path: Path) -> Reopen:
     """Start the store again, as another process would."""
 
     def start() -> SqlStore:
@@ -34,32 +34,32 @@ def reopen(database: SqliteDatabase, tmp_path: Path) -> Reopen:
     return start
 
 
-def test_a_secret_is_nowhere_in_the_files(store: SqlStore, database: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_secret_is_nowhere_in_the_files(sqlite_store: SqlStore, tmp_path: Path) -> None:
     """Neither in the database nor in its logs, and not in base64 either."""
-    (row_id,) = store.commit([Insert(host(password=Secret(SECRET)))])
-    store.commit([Update(Host, row_id, {"password": Secret(f"{SECRET}-new")})])
-    store.commit([Insert(Oobm(host_id=row_id, password=Secret(SECRET)))])
+    (row_id,) = sqlite_store.commit([Insert(host(password=Secret(SECRET)))])
+    sqlite_store.commit([Update(Host, row_id, {"password": Secret(f"{SECRET}-new")})])
+    sqlite_store.commit([Insert(Oobm(host_id=row_id, password=Secret(SECRET)))])
     contents = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"enc:v1:" in contents
     for shape in (SECRET.encode(), base64.b64encode(SECRET.encode())[:-4], SECRET.encode().hex().encode()):
         assert shape not in contents
 
 
-def test_the_same_secret_is_never_stored_alike_twice(store: SqlStore, tmp_path: Path) -> None:
+def test_the_same_secret_is_never_stored_alike_twice(store: SqlStore, database: Database) -> None:
     """So that equal passwords do not show."""
     store.commit([Insert(host(password=Secret(SECRET))) for _ in range(3)])
-    assert len(set(_stored(tmp_path))) == 3
+    assert len(set(_stored(database))) == 3
 
 
-def test_a_secret_typed_by_hand_is_read_as_it_is(store: SqlStore, tmp_path: Path) -> None:
+def test_a_secret_typed_by_hand_is_read_as_it_is(store: SqlStore, database: Database, by_hand: ByHand) -> None:
     """And encrypted when it is next written."""
     (row_id,) = store.commit([Insert(host())])
-    _by_hand(tmp_path, "UPDATE host SET password = 'typed'")
+    by_hand("UPDATE host SET password = 'typed'")
     row = store.get(Host, row_id)
     assert row is not None
     assert row.password == Secret("typed")
     store.commit([Update(Host, row_id, {"password": row.password}, expect={"password": Secret("typed")})])
-    assert _stored(tmp_path)[0].startswith("enc:v1:")
+    assert _stored(database)[0].startswith("enc:v1:")
 
 
 def test_the_key_file_is_made_once_for_its_owner_alone(store: SqlStore, reopen: Reopen, tmp_path: Path) -> None:
@@ -104,18 +104,18 @@ def test_a_key_that_others_can_read_is_refused(store: SqlStore, reopen: Reopen, 
         reopen()
 
 
-def test_a_file_database_without_a_place_for_the_key_is_refused(database: SqliteDatabase) -> None:
+def test_a_file_database_without_a_place_for_the_key_is_refused(database: Database) -> None:
     """A key in memory would lose the secrets at the next start."""
     with pytest.raises(ConfigurationError, match="set key_file"):
         SqlStore({}).bind(database)
 
 
-def test_a_damaged_secret_names_its_row(store: SqlStore, tmp_path: Path) -> None:
+def test_a_damaged_secret_names_its_row(store: SqlStore, by_hand: ByHand) -> None:
     """Cut short, altered, or copied from another column; the other rows can be read."""
     first, second = store.commit([Insert(host(password=Secret(SECRET))) for _ in range(2)])
     store.commit([Insert(Oobm(host_id=1, password=Secret(SECRET)))])
     for damage in ("substr(password, 1, 40)", "'enc:v1:%%%'", "'enc:v1:'", "(SELECT password FROM oobm)"):
-        _by_hand(tmp_path, f"UPDATE host SET password = {damage} WHERE id = {first}")
+        by_hand(f"UPDATE host SET password = {damage} WHERE id = {first}")
         with pytest.raises(StoreError, match=rf"host {first}: password"):
             store.select(Host, Query())
         assert store.get(Host, second) is not None
@@ -140,15 +140,6 @@ def test_what_was_encrypted_is_decrypted_only_in_its_place(text: str, place: str
         Cipher(bytes([1]) * KEY_BYTES).decrypt(place, stored)
 
 
-def _by_hand(folder: Path, statement: str) -> None:
-    connection = sqlite3.connect(folder / "holdfast.db")
-    with connection:
-        connection.execute(statement)
-    connection.close()
-
-
-def _stored(folder: Path) -> list[str]:
-    connection = sqlite3.connect(folder / "holdfast.db")
-    found = [row[0] for row in connection.execute("SELECT password FROM host")]
-    connection.close()
-    return found
+def _stored(database: Database) -> list[str]:
+    with database.engine().connect() as connection:
+        return [row[0] for row in connection.exec_driver_sql("SELECT password FROM host")]

@@ -10,31 +10,31 @@ from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
 
 
-def test_the_driver_keeps_the_contract(database: SqliteDatabase) -> None:
+def test_the_driver_keeps_the_contract(sqlite_database: SqliteDatabase) -> None:
     """As the loader checks it."""
     manager = pluggy.PluginManager("holdfast")
     manager.add_hookspecs(Database)
-    manager.register(database)
+    manager.register(sqlite_database)
     manager.check_pending()
     for name in ("engine", "describe", "close"):
         assert len(getattr(manager.hook, name).get_hookimpls()) == 1
 
 
-def test_a_commit_is_on_the_disk_when_it_returns(database: SqliteDatabase) -> None:
+def test_a_commit_is_on_the_disk_when_it_returns(sqlite_database: SqliteDatabase) -> None:
     """Write-ahead log, synchronised at each commit, on every connection."""
-    with database.engine().connect() as first, database.engine().connect() as second:
+    with sqlite_database.engine().connect() as first, sqlite_database.engine().connect() as second:
         for connection in (first, second):
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
 
 
-def test_the_engine_is_always_the_same(database: SqliteDatabase) -> None:
+def test_the_engine_is_always_the_same(sqlite_database: SqliteDatabase) -> None:
     """Its pool is shared by all who ask."""
-    assert database.engine() is database.engine()
+    assert sqlite_database.engine() is sqlite_database.engine()
 
 
-def test_the_file_and_its_logs_belong_to_their_owner_alone(store: SqlStore, tmp_path: Path) -> None:
+def test_the_file_and_its_logs_belong_to_their_owner_alone(sqlite_store: SqlStore, tmp_path: Path) -> None:
     """Password hashes are in there."""
     files = [file for file in tmp_path.iterdir() if file.name.startswith("holdfast.db")]
     assert len(files) == 3
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
         SqliteDatabase({"data_dir": str(tmp_path / "file")}).engine()
 
 
-def test_letters_are_folded_beyond_ascii(database: SqliteDatabase) -> None:
+def test_letters_are_folded_beyond_ascii(sqlite_database: SqliteDatabase) -> None:
     """As MySQL does it; numbers and NULL pass."""
-    with database.engine().connect() as connection:
+    with sqlite_database.engine().connect() as connection:
         assert tuple(connection.exec_driver_sql("SELECT lower('ÄÉ'), lower(NULL), lower(5)").one()) == ("äé", None, 5)

@@ -17,13 +17,15 @@ Answers = Mapping[Host, Node | str]
 class Memory:
     """What is remembered of earlier rounds. `servers`: server ids by host, as far as they were ever seen.
 
-    `known` is the last history seen on the writer. `before` are answers, by server id, that are so old that a replica
+    `known` is the last history seen on the last writer, the server `known_of`.
+    `before` are answers, by server id, that are so old that a replica
     would have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is
     to be undone.
     """
 
     servers: Mapping[Host, int]
     known: History | None = None
+    known_of: int = 0
     before: Mapping[int, Node] = field(default_factory=dict)
     overdue: bool = False
 
@@ -88,9 +90,11 @@ def _loss(nodes: Mapping[Host, Node], away: Mapping[Host, str], memory: Memory, 
     seen = {memory.servers[host] for host in away if host in memory.servers}
     # A host that cannot be told from the writer counts as the writer.
     doubtful = [answer for host, answer in away.items() if memory.servers.get(host, newest) == newest]
+    lost = frozenset((seen | {newest}) - {node.server for node in nodes.values()})
     return Loss(
-        frozenset((seen | {newest}) - {node.server for node in nodes.values()}),
-        memory.known,
+        lost,
+        # What the last writer had says nothing against it, only against others.
+        memory.known if memory.known_of in lost else None,
         any(not isinstance(answer, Refused) for answer in doubtful),
         memory.before,
     )

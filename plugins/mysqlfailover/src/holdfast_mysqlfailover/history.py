@@ -36,6 +36,10 @@ class History:
     def __bool__(self) -> bool:
         return bool(self.spans)
 
+    def __len__(self) -> int:
+        """How many transactions these are; too many rather than too few for MariaDB, whose origins share numbers."""
+        return sum(last - first + 1 for spans in self.spans.values() for first, last in spans)
+
     def __str__(self) -> str:
         return ", ".join(
             f"{origin}:{'+'.join(str(last) if first == last else f'{first}-{last}' for first, last in spans)}"

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from holdfast_mysqlfailover.history import History
 from holdfast_mysqlfailover.node import Node
+
+MOST_BEHIND: Final = 100
+"""Transactions that the first host may still lack when writing is about to go back: while it gets them, all wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,9 @@ def _against_return(first: Node, serving: Node) -> Iterator[str]:
             yield f"its replication is stopped ({channel.error or 'the SQL thread does not run'})"
         elif not channel.receiving:
             yield "it receives nothing: its replication is not connected"
+    behind = len(serving.history.beyond(first.history))
+    if behind > MOST_BEHIND:
+        yield f"it lacks {behind} transactions yet"
     extra = first.history.beyond(serving.history)
     if extra:
         yield f"it has diverged: its transactions {extra} are on no other host; rebuild it from the host that serves"

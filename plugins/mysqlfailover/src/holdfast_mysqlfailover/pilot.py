@@ -49,6 +49,7 @@ class Pilot:
         self._orphans: defaultdict[Host, list[Line]] = defaultdict(list)
         self._servers: dict[Host, int] = {}
         self._known: History | None = None
+        self._known_of = 0
         self._return = Return(self)
         self._served = False
         self._pause = timing.shortest_pause
@@ -163,7 +164,7 @@ class Pilot:
         self._end_orphans(host)
         if not guarded:
             return self.timing.look
-        self._servers[host], self._known = node.server, node.history
+        self._servers[host], self._known, self._known_of = node.server, node.history, node.server
         if node.read_only and not now.read_only:
             self._lose(host, "read_only is on")
             return 0.0
@@ -212,7 +213,7 @@ class Pilot:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
         old = [nodes for moment, nodes in self._before if now - moment >= self.timing.silence / 2]
-        return Memory(self._servers, self._known, old[-1] if old else {}, overdue)
+        return Memory(self._servers, self._known, self._known_of, old[-1] if old else {}, overdue)
 
     def _remember(self, nodes: dict[Host, Node]) -> None:
         """Keep what others said while the writer does not answer."""

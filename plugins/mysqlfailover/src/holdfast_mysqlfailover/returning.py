@@ -96,6 +96,18 @@ class Return:
             return
         if moved and self._arrived(first, moved):
             pilot.serve(first, moved)
+        elif moved:
+            self._take_back(host, moved)
+
+    def _take_back(self, host: Host, epoch: int) -> None:
+        """Go on where writing was, rather than wait any longer."""
+        try:
+            taken = self._pilot.fleet.move(host, epoch, None, "taken back: the first host did not learn of it")
+        except (NoAnswer, MySQLError) as problem:
+            log.warning("could not take the writer back to %s: %s", host, words_of(problem))
+            return
+        if taken:
+            self._pilot.serve(host, taken)
 
     def _arrived(self, first: Host, epoch: int) -> bool:
         timing = self._pilot.timing

@@ -1,0 +1,234 @@
+"""Strikes a replicated pair with random faults while a store writes to it, then reads both servers and checks.
+
+    python tests/integration/database/fault_run.py --faults 200 --seed 1
+
+Every write carries a number of its own. Afterwards each server is read by itself: a number that was acknowledged and
+replicated must be there once, one whose commit was refused must not be there, and none may be there twice.
+"""
+
+import argparse
+import logging
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "mysqlfailover" / "tests"))
+
+from failover_site import FailoverSite
+from holdfast.errors import OutcomeUnknown, StoreUnavailable
+from holdfast.hooks.store import Insert
+from holdfast_conformance.mariadb import MariaDb, MariaDbLab
+from holdfast_conformance.mariadb_network import CableNetwork
+from holdfast_conformance.mariadb_replication import SEMI_SYNC, replica_status
+from holdfast_conformance.store_rows import event
+from holdfast_store.store import SqlStore
+
+OPTIONS = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "500", "rpl-semi-sync-master-wait-no-slave": "OFF"}
+"""Acknowledged means received by the replica, unless that has been gone for half a second."""
+HEAL_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+
+
+@dataclass
+class Tally:
+    """Numbers by what their writers were told."""
+
+    acknowledged: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+    faults: Counter[str] = field(default_factory=Counter)
+    rebuilt: int = 0
+    only_on_the_lost: set[int] = field(default_factory=set)
+    longest_gap: float = 0.0
+
+
+class FaultRun:
+    """One pair, one driver, several writing threads. `strike` one fault after the other, then `check`."""
+
+    def __init__(
+        self, lab: MariaDbLab, folder: Path, seed: int, network: CableNetwork | None, writers: int = 4
+    ) -> None:
+        self.tally = Tally()
+        self._dice = random.Random(seed)
+        self._network = network
+        places = [network.place() if network else {} for _ in range(2)]
+        self.site = FailoverSite(folder, [lab.server(options=OPTIONS, **place) for place in places])
+        self.site.prepare()
+        self._driver = self.site.driver({"connect_seconds": 1.0}, secondsBeforeRetryMaster=2)
+        self._store: SqlStore = self.site.store(self._driver)
+        self._stop = threading.Event()
+        self._number = 0
+        self._guard = threading.Lock()
+        self._last = time.monotonic()
+        self._threads = [threading.Thread(target=self._write, daemon=True) for _ in range(writers)]
+        for thread in self._threads:
+            thread.start()
+
+    def strike(self) -> str:
+        """One fault, and healing: afterwards both servers replicate and have everything."""
+        faults: dict[str, Callable[[MariaDb, float], None]] = {
+            "kill": self._kill,
+            "stop": self._stop_cleanly,
+            "freeze": self._freeze,
+        }
+        if self._network:
+            faults["cut"] = self._cut
+        name = self._dice.choice(sorted(faults))
+        on_writer = self._dice.random() < 0.8
+        victim = self._writer() if on_writer else next(each for each in self.site.servers if each != self._writer())
+        faults[name](victim, self._dice.uniform(0.0, 3.0))
+        what = f"{name} of the {'writer' if on_writer else 'replica'}"
+        self.tally.faults[what] += 1
+        self._heal()
+        if self._dice.random() < 0.5:
+            self._go_back()
+        return what
+
+    def finish(self) -> None:
+        """Stop writing, and let both servers have everything."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a writer hangs"
+        self._heal()
+
+    def check(self) -> list[str]:
+        """What is wrong with either server, empty if nothing is."""
+        wrong = []
+        for server in self.site.servers:
+            rows = Counter(int(row[0]) for row in server.run("SELECT resource_id FROM cloud.event"))
+            twice = sorted(number for number, times in rows.items() if times > 1)
+            lost = sorted(self.tally.acknowledged - set(rows) - self.tally.only_on_the_lost)
+            undead = sorted(self.tally.refused & set(rows))
+            for name, numbers in (("twice", twice), ("lost", lost), ("refused and yet written", undead)):
+                if numbers:
+                    wrong.append(f"server {server.number}: {name}: {numbers[:20]}")
+        return wrong
+
+    # --- the writers ----------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        while not self._stop.is_set():
+            with self._guard:
+                self._number += 1
+                number = self._number
+            try:
+                self._store.commit([Insert(event(resource_id=str(number)))])
+            except OutcomeUnknown:
+                told = self.tally.unknown
+            except StoreUnavailable:
+                told = self.tally.refused
+            else:
+                told = self.tally.acknowledged
+                now = time.monotonic()
+                with self._guard:
+                    self.tally.longest_gap = max(self.tally.longest_gap, now - self._last)
+                    self._last = now
+            with self._guard:
+                told.add(number)
+            self._stop.wait(0.002)
+
+    # --- the faults -----------------------------------------------------------------------------------------------
+
+    def _kill(self, victim: MariaDb, seconds: float) -> None:
+        victim.kill()
+        time.sleep(seconds)
+        victim.start()
+
+    def _stop_cleanly(self, victim: MariaDb, seconds: float) -> None:
+        victim.stop()
+        time.sleep(seconds)
+        victim.start()
+
+    def _freeze(self, victim: MariaDb, seconds: float) -> None:
+        victim.freeze()
+        time.sleep(seconds)
+        victim.thaw()
+
+    def _cut(self, victim: MariaDb, seconds: float) -> None:
+        assert self._network is not None
+        self._network.cut(victim.host)
+        time.sleep(seconds)
+        self._network.mend(victim.host)
+
+    # --- healing --------------------------------------------------------------------------------------------------
+
+    def _writer(self) -> MariaDb:
+        now = self._driver._pilot.standing.host
+        return self.site.servers[now.number if now is not None else 0]
+
+    def _heal(self) -> None:
+        until = time.monotonic() + HEAL_SECONDS
+        while True:
+            broken = [each for each in self.site.servers if replica_status(each).get("Last_SQL_Errno")]
+            if broken:
+                self._rebuild()
+            elif all(_is_current(each, other) for each, other in _both(self.site.servers)):
+                return
+            assert time.monotonic() < until, [replica_status(each) for each in self.site.servers]
+            time.sleep(_LOOK_SECONDS)
+
+    def _rebuild(self) -> None:
+        """As an operator does when a server has what no other has: everything anew from the one that is written to."""
+        epochs = {each: each.run("SELECT epoch, server_id FROM cloud.holdfast_writer")[0] for each in self.site.servers}
+        newest = max(epochs.values())
+        good = next(each for each in self.site.servers if each.number == newest[1])
+        broken = next(each for each in self.site.servers if each != good)
+        there = {int(row[0]) for row in broken.run("SELECT resource_id FROM cloud.event")}
+        here = {int(row[0]) for row in good.run("SELECT resource_id FROM cloud.event")}
+        self.tally.only_on_the_lost |= there - here
+        self.tally.rebuilt += 1
+        self.site.rebuild(broken, good)
+
+    def _go_back(self) -> None:
+        until = time.monotonic() + HEAL_SECONDS
+        while self._writer() != self.site.servers[0]:
+            assert time.monotonic() < until, f"it does not go back: {self._driver.describe()}"
+            time.sleep(_LOOK_SECONDS)
+
+
+def _both(servers: list[MariaDb]) -> list[tuple[MariaDb, MariaDb]]:
+    first, second = servers
+    return [(first, second), (second, first)]
+
+
+def _is_current(replica: MariaDb, source: MariaDb) -> bool:
+    status = replica_status(replica)
+    if not status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes":
+        return False
+    position = source.value("@@gtid_binlog_pos")
+    return bool(replica.value(f"MASTER_GTID_WAIT('{position}', 5)") == 0)
+
+
+def main() -> int:
+    """Run, print the tally, and return 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    folder = Path(tempfile.mkdtemp())
+    with CableNetwork() as network, MariaDbLab(folder) as lab:
+        run = FaultRun(lab, folder, arguments.seed, network)
+        for number in range(arguments.faults):
+            print(number + 1, run.strike(), len(run.tally.acknowledged), flush=True)
+        run.finish()
+        wrong = run.check()
+        tally = run.tally
+        run.site.close()
+    print(f"faults: {dict(tally.faults)}, rebuilt {tally.rebuilt} times")
+    print(f"acknowledged {len(tally.acknowledged)}, refused {len(tally.refused)}, unknown {len(tally.unknown)}")
+    lost = len(tally.only_on_the_lost & tally.acknowledged)
+    print(f"acknowledged, but only on a server that was lost before it had sent them: {lost}")
+    print("\n".join(wrong) or "nothing lost, nothing twice")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
