@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from holdfast_mysqlfailover.choice import Answers, Memory, choose
 from holdfast_mysqlfailover.history import History, mariadb_history
-from holdfast_mysqlfailover.judging import reasons_to_stay
+from holdfast_mysqlfailover.judging import reason_of_loss, reasons_to_stay
 from holdfast_mysqlfailover.node import Channel, Node, Refused, Writer
 from holdfast_mysqlfailover.plan import Host
 
@@ -176,3 +176,20 @@ def test_going_back_waits_until_little_is_missing() -> None:
     serving = _node(2, Writer(5, 2), 1, history="0-1-10,0-2-500")
     assert "it lacks 489 transactions yet" in reasons_to_stay(_node(1, ROW, 2, history="0-1-10,0-2-11"), serving)[0]
     assert reasons_to_stay(_node(1, ROW, 2, history="0-1-10,0-2-490"), serving) == ()
+
+
+def test_a_writer_of_an_epoch_that_is_over_is_not_served() -> None:
+    """A host that was away still calls itself the writer; whoever saw a later epoch waits for the host that has it."""
+    alone: Answers = {A: REFUSED, B: _node(2, Writer(4, 2), 1)}
+    assert choose(alone, _memory(epoch=4)).action == "serve"
+    choice = choose(alone, _memory(epoch=5))
+    assert choice.action == "wait"
+    assert "epoch 4" in choice.reasons[1]
+    assert "epoch 5" in choice.reasons[1]
+
+
+def test_only_what_was_lost_for_certain_is_held_against_a_replica() -> None:
+    """Transactions that the lost writer was seen to have, and that never arrived."""
+    node = _node(2, ROW, 1, history="0-1-8")
+    assert "never received 2 transactions" in reason_of_loss(node, mariadb_history("0-1-10"))
+    assert reason_of_loss(node, mariadb_history("0-1-8")) == reason_of_loss(node, None) == ""

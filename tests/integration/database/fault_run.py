@@ -33,6 +33,8 @@ OPTIONS = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "500", "rpl-semi-sync-ma
 """Acknowledged means received by the replica, unless that has been gone for half a second."""
 HEAL_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
+_PACE_SECONDS = 0.05
+"""Between two writes of one writer: a replica applies with one thread, and must be able to keep up."""
 
 
 @dataclass
@@ -132,7 +134,7 @@ class FaultRun:
                     self._last = now
             with self._guard:
                 told.add(number)
-            self._stop.wait(0.002)
+            self._stop.wait(_PACE_SECONDS)
 
     # --- the faults -----------------------------------------------------------------------------------------------
 

@@ -18,14 +18,15 @@ class Memory:
     """What is remembered of earlier rounds. `servers`: server ids by host, as far as they were ever seen.
 
     `known` is the last history seen on the last writer, the server `known_of`.
-    `before` are answers, by server id, that are so old that a replica
-    would have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is
-    to be undone.
+    `epoch` is the newest that was ever seen. `before` are answers, by server id, that are so old that a replica would
+    have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is to be
+    undone.
     """
 
     servers: Mapping[Host, int]
     known: History | None = None
     known_of: int = 0
+    epoch: int = 0
     before: Mapping[int, Node] = field(default_factory=dict)
     overdue: bool = False
 
@@ -44,6 +45,8 @@ class Choice:
     """Whether it waits for a handover to come through."""
     gone: frozenset[int] = frozenset()
     """Servers that refuse connections, so that their replicas must have noticed."""
+    known: History | None = None
+    """What the lost writer was seen to have."""
 
 
 def choose(answers: Answers, memory: Memory) -> Choice:
@@ -60,6 +63,9 @@ def choose(answers: Answers, memory: Memory) -> Choice:
     rivals = sorted({row.server for row in rows if row.epoch == newest.epoch})
     if len(rivals) > 1:
         return Choice("wait", reasons=(_split(rivals, newest.epoch, nodes),))
+    if newest.epoch < memory.epoch:
+        stale = f"its writer row is of epoch {newest.epoch}, but epoch {memory.epoch} has been seen: it was away then"
+        return _wait(reasons | dict.fromkeys(nodes, stale))
     writer = next((host for host, node in nodes.items() if node.server == newest.server), None)
     if writer is None:
         return _take_over(nodes, reasons, memory, newest)
@@ -85,6 +91,11 @@ def _first_ever(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memor
     return replace(chosen, action="found") if chosen.action == "take" else chosen
 
 
+def known_of_lost(memory: Memory, lost: frozenset[int]) -> History | None:
+    """The last writer's history, if it is lost. What it had says nothing against itself, only against others."""
+    return memory.known if memory.known_of in lost else None
+
+
 def _loss(nodes: Mapping[Host, Node], away: Mapping[Host, str], memory: Memory, newest: int) -> Loss:
     """What is known of the servers that do not answer; `newest` is the id of the writer, which is one of them."""
     seen = {memory.servers[host] for host in away if host in memory.servers}
@@ -93,8 +104,7 @@ def _loss(nodes: Mapping[Host, Node], away: Mapping[Host, str], memory: Memory, 
     lost = frozenset((seen | {newest}) - {node.server for node in nodes.values()})
     return Loss(
         lost,
-        # What the last writer had says nothing against it, only against others.
-        memory.known if memory.known_of in lost else None,
+        known_of_lost(memory, lost),
         any(not isinstance(answer, Refused) for answer in doubtful),
         memory.before,
     )
@@ -113,7 +123,7 @@ def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory
         if own < epoch:
             against.append(f"it knows the writer of epoch {own} only, and another host that of epoch {epoch}")
         if not against:
-            return Choice("take", host, gone=frozenset() if loss.silent else loss.servers)
+            return Choice("take", host, gone=frozenset() if loss.silent else loss.servers, known=loss.known)
         reasons[host] = "; ".join(against)
     return _wait(reasons)
 

@@ -21,6 +21,7 @@ from holdfast_mysqlfailover.pilot import Pilot
 from holdfast_mysqlfailover.plan import Plan
 from holdfast_mysqlfailover.reading import explain, has_database, read_plan
 from holdfast_mysqlfailover.scout import is_silence
+from holdfast_mysqlfailover.seen_epoch import SeenEpoch
 from holdfast_mysqlfailover.timing import Timing
 
 RETRY_SAFE_OPTION: Final = "holdfast_retry_safe"
@@ -55,6 +56,10 @@ class MySqlDatabase(Database):
         "start_seconds": Option(
             float, 60.0, "the same at the start, before any host could be used", low=0.0, high=86400.0
         ),
+        "accept_loss": Option(
+            bool, False, "go on at a replica also where it never received what the lost host was seen to have"
+        ),
+        "data_dir": Option(Path, None, "where the newest writer epoch that was seen is kept"),
         "catch_up_seconds": Option(
             float, 10.0, "how long a replica may take to apply what it had received", low=0.1, high=3600.0
         ),
@@ -69,9 +74,12 @@ class MySqlDatabase(Database):
             patience=given["patience_seconds"],
             start=given["start_seconds"],
             catch_up=given["catch_up_seconds"],
+            accept_loss=given["accept_loss"],
         )
         self._guard = threading.Lock()
-        self._pilot = Pilot(self._plan, self._timing)
+        folder = given["data_dir"]
+        seen = SeenEpoch(Path(folder) / f"database-epoch-{given['database']}" if folder else None)
+        self._pilot = Pilot(self._plan, self._timing, seen)
         self._engine: sa.Engine | None = None
 
     @hookimpl

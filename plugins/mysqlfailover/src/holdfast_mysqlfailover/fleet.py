@@ -9,7 +9,8 @@ from pymysql.err import MySQLError
 
 from holdfast_mysqlfailover import writer_row
 from holdfast_mysqlfailover.connection import Line
-from holdfast_mysqlfailover.judging import still_connected
+from holdfast_mysqlfailover.history import History
+from holdfast_mysqlfailover.judging import reason_of_loss, still_connected
 from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.opening import DENIALS
 from holdfast_mysqlfailover.plan import Host, Plan
@@ -50,11 +51,11 @@ class Fleet:
             words = words_of(problem)
             return Denied(words) if number_of(problem) in DENIALS else words
 
-    def settled(self, host: Host, gone: frozenset[int]) -> str:
+    def settled(self, host: Host, gone: frozenset[int], known: History | None) -> str:
         """Wait until `host` has applied all that it received; "" then, else why it has not.
 
         `gone` are servers that refuse connections: their replicas notice that at once. One that a replica is still
-        connected to is not gone.
+        connected to is not gone. `known` is what the lost writer was seen to have.
         """
         until = time.monotonic() + self._timing.catch_up
         connected_until = time.monotonic() + self._timing.still_connected
@@ -71,7 +72,7 @@ class Fleet:
                     "from that host"
                 )
             if not node.missing and not connected:
-                return ""
+                return reason_of_loss(node, None if self._timing.accept_loss else known)
             if now > until:
                 return f"it has not applied all that it received within {self._timing.catch_up:g} s ({node.missing})"
             time.sleep(_LOOK_SECONDS)  # the server tells nobody when it has applied something

@@ -65,6 +65,17 @@ def _hears(node: Node, before: Node, lost: frozenset[int]) -> bool:
     )
 
 
+def reason_of_loss(node: Node, known: History | None) -> str:
+    """Why writing on `node` would lose what the lost writer was seen to have; "" if it would not, as far as known."""
+    lacks = known.beyond(node.history) if known is not None else History()
+    return (
+        f"it never received {len(lacks)} transactions that the lost host had ({lacks}): bring that host back, or set "
+        "accept_loss in [database.mysql] and start again"
+        if lacks
+        else ""
+    )
+
+
 def still_connected(node: Node, lost: frozenset[int]) -> bool:
     """Whether the node's replication believes that it is connected to a host that refuses connections here."""
     return any(channel.receiving and channel.source in lost for channel in node.channels)

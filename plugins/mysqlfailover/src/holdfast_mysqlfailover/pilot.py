@@ -23,6 +23,7 @@ from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.plan import Host, Plan
 from holdfast_mysqlfailover.returning import Return
 from holdfast_mysqlfailover.scout import NoAnswer, words_of
+from holdfast_mysqlfailover.seen_epoch import SeenEpoch
 from holdfast_mysqlfailover.settling import settle_token
 from holdfast_mysqlfailover.standing import Phase, Standing
 from holdfast_mysqlfailover.timing import Timing
@@ -37,7 +38,7 @@ NOBODY = 2003
 class Pilot:
     """One per process and database. Its thread starts with the first question and ends with `close`."""
 
-    def __init__(self, plan: Plan, timing: Timing) -> None:
+    def __init__(self, plan: Plan, timing: Timing, epoch: SeenEpoch | None = None) -> None:
         self.plan, self.timing = plan, timing
         self.lines = Lines()
         self.fleet = Fleet(plan, timing)
@@ -50,6 +51,7 @@ class Pilot:
         self._servers: dict[Host, int] = {}
         self._known: History | None = None
         self._known_of = 0
+        self._epoch = epoch or SeenEpoch(None)
         self._return = Return(self)
         self._served = False
         self._pause = timing.shortest_pause
@@ -213,7 +215,7 @@ class Pilot:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
         old = [nodes for moment, nodes in self._before if now - moment >= self.timing.silence / 2]
-        return Memory(self._servers, self._known, self._known_of, old[-1] if old else {}, overdue)
+        return Memory(self._servers, self._known, self._known_of, self._epoch.value, old[-1] if old else {}, overdue)
 
     def _remember(self, nodes: dict[Host, Node]) -> None:
         """Keep what others said while the writer does not answer."""
@@ -225,7 +227,7 @@ class Pilot:
         node = nodes[host]
         epoch = node.writer.epoch if node.writer else 0
         if choice.action in ("take", "found") and host.number > 0:
-            against = self.fleet.settled(host, choice.gone)
+            against = self.fleet.settled(host, choice.gone, choice.known)
             if against:
                 answers[host] = against
                 return False
@@ -268,6 +270,7 @@ class Pilot:
             generation = self.standing.generation + 1
         log.warning("database host %s serves%s", host, f" (writer epoch {epoch})" if epoch else "")
         self._served, self._pause = True, self.timing.shortest_pause
+        self._epoch.rise(epoch)
         self._before.clear()
         self._handover = None
         self._elsewhere = count()

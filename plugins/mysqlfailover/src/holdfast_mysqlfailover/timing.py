@@ -9,7 +9,7 @@ class Timing:
 
     `patience`: how long one call waits for a usable host; `start`: the same before any host was ever usable.
     `catch_up`: how long a replica may take to apply what it had received. `handover`: how long the first host may take
-    to learn that it is the writer again.
+    to learn that it is the writer again. `accept_loss` is no time: take over also where something is known to be lost.
     """
 
     silence: float = 2.0
@@ -23,3 +23,4 @@ class Timing:
     longest_pause: float = 5.0
     still_connected: float = 1.0
     tidy: float = 600.0
+    accept_loss: bool = False
