@@ -9,7 +9,7 @@ import pytest
 from holdfast.hooks.database import Database
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_mysqlfailover.driver import MySqlDatabase
-from holdfast_store.migrate import newest_revision
+from holdfast_store.revisions import needed_revision
 from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
 
@@ -52,7 +52,7 @@ class Databases:
         """Keep a database for the next test, unless this one changed its tables."""
         now = self._server.run(f"{_SHAPE}'{name}'")
         version = self._server.run(f"SELECT version_num FROM {name}.alembic_version")
-        if version == [(newest_revision(),)] and shape in (None, now):
+        if version == [(needed_revision(),)] and shape in (None, now):
             tables = [table for (table,) in self._server.run(f"SHOW TABLES IN {name}") if table != "alembic_version"]
             asked = (f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM {name}.{table})" for table in tables)
             full = self._server.run(" UNION ALL ".join(asked))

@@ -62,8 +62,12 @@ def test_moments_are_read_as_people_type_them(
 
 
 @pytest.mark.parametrize(("typed", "flag"), [("0", False), ("1", True), ("'true'", True), ("'No'", False)])
-def test_flags_are_read_as_people_type_them(store: SqlStore, by_hand: ByHand, typed: str, flag: bool) -> None:
-    """Words too."""
+def test_flags_are_read_as_people_type_them(
+    store: SqlStore, by_hand: ByHand, is_sqlite: bool, typed: str, flag: bool
+) -> None:
+    """Words too, where the column takes them."""
+    if not is_sqlite and "'" in typed:
+        pytest.skip("MariaDB makes 0 of every word in such a column")
     (row_id,) = store.commit([Insert(vm(ha_enabled=not flag))])
     by_hand(f"UPDATE vm_instance SET ha_enabled = {typed}")
     row = store.get(Vm, row_id)
@@ -98,11 +102,14 @@ def test_what_cannot_be_read_names_table_id_and_column(
     assert len(store.select(Vm, Query())) == 2
 
 
-def test_a_missing_value_names_table_id_and_column(store: SqlStore, by_hand: ByHand) -> None:
+def test_a_missing_value_names_table_id_and_column(store: SqlStore, by_hand: ByHand, is_sqlite: bool) -> None:
     """Even where somebody altered the table so that it takes NULL."""
     (row_id,) = store.commit([Insert(config())])
-    by_hand("ALTER TABLE ha_config RENAME TO old")
-    by_hand("CREATE TABLE ha_config AS SELECT * FROM old")
+    if is_sqlite:
+        by_hand("ALTER TABLE ha_config RENAME TO old")
+        by_hand("CREATE TABLE ha_config AS SELECT * FROM old")
+    else:
+        by_hand("ALTER TABLE ha_config MODIFY provider VARCHAR(255) NULL")
     by_hand("UPDATE ha_config SET provider = NULL")
     with pytest.raises(StoreError, match=rf"ha_config {row_id}: provider is NULL"):
         store.get(HaConfig, row_id)
