@@ -48,7 +48,7 @@ class PoolBeats:
         self._stop = threading.Event()
         self._leaves = False
         self._prepared = False
-        self._problem = ""
+        self._problem = "no beat has been written yet"
         self._told = ""
         self._thread = threading.Thread(target=self._run, name=f"beats-{pool.name[:20]}", daemon=True)
 
