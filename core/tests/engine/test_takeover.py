@@ -1,5 +1,7 @@
 """Hosts taken up where another process left them, and hosts whose provider polls."""
 
+import json
+
 import pytest
 from engine_bed import HOST, Bed, policy
 from holdfast.engine.incident import (
@@ -8,6 +10,7 @@ from holdfast.engine.incident import (
     CutPower,
     Heard,
     Judged,
+    LeaseTerms,
     Prepare,
     Proven,
     Recover,
@@ -90,6 +93,20 @@ def test_a_lapsed_lease_is_read_again_after_a_crash() -> None:
     after.listen()
     assert not after.all(Proven)
     assert CutPower in after.in_flight
+
+
+def test_what_was_confirmed_survives_a_crash_in_doubt_and_only_there() -> None:
+    """A quiet host may have disarmed since it was stored; unreadable terms prove nothing."""
+    terms = LeaseTerms(40.0, frozenset({"p1", "p2"}))
+    bed = Bed().enable()
+    bed.tell(Heard(True, terms))
+    bed.fall_silent()
+    kept = json.loads(json.dumps(memory(bed.host)))
+    assert Bed(resumed=(HAState.SUSPECT, kept)).host.lease == terms
+    assert Bed(resumed=(HAState.SUSPECT, kept)).host.armed
+    assert not Bed(resumed=(HAState.AVAILABLE, kept)).host.armed
+    for bad in ({"needs": "soon", "pools": []}, {"needs": 40.0}, {"needs": 40.0, "pools": 7}, 5):
+        assert not Bed(resumed=(HAState.SUSPECT, {**kept, "lease": bad})).host.armed
 
 
 def test_a_new_owner_listens_before_it_condemns() -> None:

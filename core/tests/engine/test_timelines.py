@@ -9,6 +9,7 @@ from holdfast.engine.incident import (
     CutPower,
     Heard,
     Judged,
+    LeaseTerms,
     PowerOn,
     Prepare,
     Proven,
@@ -328,6 +329,26 @@ def test_a_lease_that_proves_nothing(case: str) -> None:
     else:
         bed.activity(DEAD, second, lasting=99.0)
     assert not bed.all(Proven)
+
+
+@pytest.mark.parametrize(
+    ("terms", "lasting", "proven"),
+    [
+        (LeaseTerms(40.0, frozenset({"p1"})), 39.0, False),
+        (LeaseTerms(40.0, frozenset({"p1"})), 41.0, True),
+        (LeaseTerms(25.0, frozenset({"p1", "elsewhere"})), 99.0, False),
+    ],
+    ids=["before its own time", "after its own time", "a pool that was taken out"],
+)
+def test_a_lease_is_judged_by_what_the_host_confirmed(terms: LeaseTerms, lasting: float, proven: bool) -> None:
+    """A host that fell silent keeps to the old settings and pools, whatever was changed since."""
+    bed = Bed().enable()
+    bed.tell(Heard(True, terms))
+    bed.hang().cut(accepted=False)
+    bed.read(UNKNOWN)
+    bed.tick()
+    bed.activity(DEAD, lasting=lasting)
+    assert bool(bed.all(Proven)) is proven
 
 
 # --- a quiet host ----------------------------------------------------------------------------------------------------

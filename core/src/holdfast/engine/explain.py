@@ -117,7 +117,7 @@ def _brake(host: HostHa, policy: HostPolicy, domains: Sequence[Domain]) -> list[
 
 
 def _lease(host: HostHa, now: float, policy: HostPolicy) -> str:
-    needed = policy.dead_by_lease_after
+    needed = max(policy.dead_by_lease_after, host.lease.needs)
     text = f"a lease proof needs {_seconds(needed)} of silence on every pool under an armed watchdog"
     if not host.armed:
         return f"{text} (not armed)"
@@ -127,6 +127,9 @@ def _lease(host: HostHa, now: float, policy: HostPolicy) -> str:
     waiting = [piece.pool or piece.source for piece in beats if piece.read_at(now) is not Opinion.DEAD]
     if waiting:
         return f"{text} (armed; pool {', '.join(waiting)} is not silent)"
+    unseen = sorted(host.lease.pools - {piece.pool for piece in beats})
+    if unseen:
+        return f"{text} (armed; it also beats on {', '.join(unseen)}, which nobody looks at any more)"
     shortest = min(piece.lasting + now - piece.at for piece in beats)
     return f"{text} (armed; {_seconds(shortest)} so far, {_seconds(needed - shortest)} to go)"
 

@@ -36,7 +36,7 @@ from holdfast.engine.incident import (
 )
 from holdfast.engine.movement import move
 from holdfast.engine.policy import HostPolicy
-from holdfast.model.evidence import Evidence
+from holdfast.model.evidence import Evidence, Kind
 from holdfast.model.states import HAEvent, HAState, Opinion
 
 _WATCHED = frozenset({HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED})
@@ -53,9 +53,9 @@ def step(
     Pure: the same arguments give the same answer. The cost does not depend on the number of hosts.
     """
     if type(observation) is Heard and host.state is HAState.AVAILABLE and not host.silent:
-        if observation.armed is host.armed:
+        if observation.armed is host.armed and observation.lease == host.lease:
             return host, _NOTHING
-        return host._replace(armed=observation.armed), _NOTHING
+        return host._replace(armed=observation.armed, lease=observation.lease), _NOTHING
     return _HANDLERS[type(observation)](host, observation, now, policy, domains)
 
 
@@ -84,7 +84,7 @@ def _checks_health(host: HostHa) -> bool:
 
 
 def _heard(host: HostHa, seen: Heard, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
-    host = host._replace(silent=False, armed=seen.armed)
+    host = host._replace(silent=False, armed=seen.armed, lease=seen.lease)
     return _alive(host, now, (), "the host's agent answers")
 
 
@@ -163,7 +163,7 @@ def _activity_seen(
         activity_evidence=seen.evidence,
         samples=_counted(host.samples, found.opinion),
     )
-    if host.armed and host.silent and verdict.lease_expired(seen.evidence, now, policy.dead_by_lease_after):
+    if host.armed and host.silent and _lease_expired(host, seen.evidence, now, policy):
         return fencing.lease_expired(host, now, seen.evidence, policy)
     if host.state is HAState.FENCING:
         return host, _NOTHING
@@ -175,6 +175,13 @@ def _activity_seen(
     if host.samples.alive_run >= policy.alive_needed:
         return move(host, HAEvent.UNDER_THRESHOLD, now, _sentence(found.carried_by), found.carried_by)
     return move(host, HAEvent.TOO_FEW_SAMPLES, now, _sentence(seen.evidence) or "no pool could be asked", seen.evidence)
+
+
+def _lease_expired(host: HostHa, evidence: tuple[Evidence, ...], now: float, policy: HostPolicy) -> bool:
+    """On the terms that the host keeps to: settings or pools that were changed since it fell silent are not its own."""
+    seen = {piece.pool for piece in evidence if piece.kind is Kind.HEARTBEAT}
+    needed = max(policy.dead_by_lease_after, host.lease.needs)
+    return host.lease.pools <= seen and verdict.lease_expired(evidence, now, needed)
 
 
 def _counted(samples: Samples, opinion: Opinion) -> Samples:

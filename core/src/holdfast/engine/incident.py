@@ -52,11 +52,21 @@ class Fence(NamedTuple):
     reads: tuple[Evidence, ...] = ()
 
 
+class LeaseTerms(NamedTuple):
+    """What a host's agent has confirmed of its storage lease: what it keeps to, also while it cannot be told anew.
+
+    `needs` is lease + watchdog + margin in seconds, 0 if nothing was confirmed; `pools` names those that renew it.
+    """
+
+    needs: float = 0.0
+    pools: frozenset[str] = frozenset()
+
+
 class HostHa(NamedTuple):
     """All that the engine remembers of one host. `token` numbers the generation: results of an older one are dropped.
 
     `recoveries` survives until a health check passes. `poll_every` is above 0 for hosts whose provider polls health.
-    `armed`: the host's agent confirmed an armed watchdog. `maintenance`: the host is in a maintenance state.
+    `armed`: the host's agent confirmed an armed watchdog, on the terms `lease`. `maintenance`: it is in such a state.
     """
 
     uuid: str
@@ -65,6 +75,7 @@ class HostHa(NamedTuple):
     token: int = 0
     silent: bool = False
     armed: bool = False
+    lease: LeaseTerms = LeaseTerms()
     maintenance: bool = False
     poll_every: float = 0.0
     health_due: float = inf
@@ -85,9 +96,10 @@ class HostHa(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The host's agent spoke."""
+    """The host's agent spoke. `lease` is what it has confirmed."""
 
     armed: bool = False
+    lease: LeaseTerms = LeaseTerms()
 
 
 class Silent(NamedTuple):

@@ -5,9 +5,13 @@ Only what was stored is known. Counters start anew: evidence of another process'
 
 from typing import Any
 
-from holdfast.engine.incident import Decision, Fence, HostHa, Prepare, Step
+from holdfast.engine.incident import Decision, Fence, HostHa, LeaseTerms, Prepare, Step
 from holdfast.engine.policy import HostPolicy
 from holdfast.model.states import HAEvent, HAState
+
+_IN_DOUBT = frozenset(
+    {HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING}
+)
 
 
 def memory(host: HostHa) -> dict[str, Any]:
@@ -17,6 +21,7 @@ def memory(host: HostHa) -> dict[str, Any]:
         kept["recoveries"] = host.recoveries
     if host.armed:
         kept["armed"] = True
+        kept["lease"] = {"needs": host.lease.needs, "pools": sorted(host.lease.pools)}
     if host.fence is not None:
         kept["fence"] = {"cause": host.fence.cause, "attempt": host.fence.attempt, "problem": host.fence.problem}
     return kept
@@ -24,7 +29,10 @@ def memory(host: HostHa) -> dict[str, Any]:
 
 def resume(uuid: str, state: HAState | None, kept: dict[str, Any], now: float, policy: HostPolicy) -> Step:
     """The record to go on with, and what to do at once. Unreadable memory counts as none."""
-    host = HostHa(uuid, state, now, armed=bool(kept.get("armed")), recoveries=_whole(kept.get("recoveries")))
+    # What is stored with a quiet state may be old: its host may have disarmed since, and beats tell soon enough.
+    lease = _lease(kept.get("lease")) if bool(kept.get("armed")) and state in _IN_DOUBT else None
+    armed = lease is not None
+    host = HostHa(uuid, state, now, armed=armed, lease=lease or LeaseTerms(), recoveries=_whole(kept.get("recoveries")))
     decisions: tuple[Decision, ...] = ()
     if state in (HAState.SUSPECT, HAState.CHECKING):
         # Nobody else can end a check that its owner left behind: look afresh.
@@ -41,6 +49,16 @@ def resume(uuid: str, state: HAState | None, kept: dict[str, Any], now: float, p
         host = host._replace(fence=fence, activity_due=now)
         decisions = (Prepare(host.token),)
     return host, decisions
+
+
+def _lease(kept: Any) -> LeaseTerms | None:
+    """The terms, or None if they cannot be read: then nothing is proven by them."""
+    if kept is None:
+        return LeaseTerms()
+    try:
+        return LeaseTerms(float(kept["needs"]), frozenset(str(name) for name in kept["pools"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _fence(kept: Any) -> Fence:

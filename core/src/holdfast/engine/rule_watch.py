@@ -39,7 +39,7 @@ class RuleWatch:
 
     def __init__(self, host: HostHa, decisions: tuple[Decision, ...] = ()) -> None:
         self._asked: dict[type, int] = {}
-        self._silent, self._armed = host.silent, host.armed
+        self._silent, self._armed, self._terms = host.silent, host.armed, host.lease
         # What an earlier process stored was judged then: a fence or recovery that it began goes on.
         self._condemned = host.state in (HAState.RECOVERING, HAState.FENCING)
         self._cause = host.fence.cause if host.fence else None
@@ -84,7 +84,7 @@ class RuleWatch:
 
     def _learn(self, before: HostHa, observation: Observation, now: float, policy: HostPolicy) -> None:
         if isinstance(observation, of.Heard):
-            self._armed = observation.armed
+            self._armed, self._terms = observation.armed, observation.lease
             self._life(before)
         elif isinstance(observation, of.Silent):
             self._silent = True
@@ -129,8 +129,10 @@ class RuleWatch:
         self._dead_run = self._dead_run + 1 if dead else 0
         beats = [piece for piece in pools if piece.kind is Kind.HEARTBEAT]
         lapsed = bool(beats) and all(
-            says(piece, Opinion.DEAD, now) and piece.lasting > policy.dead_by_lease_after for piece in beats
+            says(piece, Opinion.DEAD, now) and piece.lasting > max(policy.dead_by_lease_after, self._terms.needs)
+            for piece in beats
         )
+        lapsed = lapsed and self._terms.pools <= {piece.pool for piece in beats}
         if lapsed and self._armed and self._silent and not any(says(piece, Opinion.ALIVE, now) for piece in pools):
             self._lease = True
 

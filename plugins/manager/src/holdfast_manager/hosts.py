@@ -12,7 +12,7 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from holdfast.engine.incident import Heard, Judged, Silent, Switched
+from holdfast.engine.incident import Judged, Silent, Switched
 from holdfast.engine.policy import HostPolicy, host_policy
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.hooks.provider import Eligibility, Surroundings
@@ -149,9 +149,10 @@ class Hosts:
         if actor is None:
             return
         record = actor.record
-        waits = link.told_silent or record.state in _IN_DOUBT or record.armed is not link.armed
+        said = link.sign_of_life()
+        waits = link.told_silent or record.state in _IN_DOUBT or (record.armed, record.lease) != said
         if waits and record.poll_every == 0:
-            actor.tell(Heard(link.armed))
+            actor.tell(said)
         if link.told_silent:
             self.on_heard_again(actor)
         link.told_at, link.told_silent = link.heard_at, False

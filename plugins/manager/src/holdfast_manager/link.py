@@ -6,6 +6,7 @@ Callbacks come from drivers' threads; they write plain attributes, and the sweep
 from collections import deque
 from collections.abc import Callable
 
+from holdfast.engine.incident import Heard, LeaseTerms
 from holdfast.model.views import Beat, VmReport
 from holdfast.runtime import Clock
 
@@ -13,7 +14,7 @@ from holdfast.runtime import Clock
 class Link:
     """What one host's agent last said."""
 
-    __slots__ = ("armed", "boot_id", "connected", "heard_at", "sequence", "size", "told_at", "told_silent")
+    __slots__ = ("armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "told_at", "told_silent")
 
     def __init__(self, now: float) -> None:
         self.heard_at = now
@@ -21,10 +22,18 @@ class Link:
         self.boot_id = ""
         self.sequence = -1
         self.armed = False
+        self.lease: LeaseTerms | None = None
+        """What the agent confirmed of its storage lease; None before it confirmed its orders to this server."""
         self.connected = False
         self.size: tuple[int, int, int] | None = None
         self.told_at = now
         self.told_silent = False
+
+    def sign_of_life(self) -> Heard:
+        """What the engine is told. A watchdog counts only on terms that are known."""
+        if self.lease is None:
+            return Heard()
+        return Heard(self.armed, self.lease)
 
 
 class Links:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import inf
 
+from holdfast.engine.incident import LeaseTerms
 from holdfast.errors import HoldfastError
 from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.model import Host
@@ -16,12 +17,14 @@ from holdfast.settings import CATALOGUE, Settings
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.inventory import HA_SWITCH
+from holdfast_manager.link import Link
 
 log = logging.getLogger("holdfast.manager.orders")
 
 _SECONDS = 5.0
 _AGAIN_SECONDS = 5.0
 _PREFIXES = ("ha.storage.", "ha.watchdog.", "ha.self.fence.", "kvm.ha.")
+_LEASE_NAMES = ("ha.storage.lease", "ha.watchdog.time", "ha.watchdog.margin")
 _NAMES = tuple(name for name in CATALOGUE if name.startswith(_PREFIXES))
 
 
@@ -36,6 +39,9 @@ class StandingOrders:
     def connected(self, host_uuid: str) -> None:
         """An agent connected: whatever it was told before, tell it again."""
         self._confirmed.pop(host_uuid, None)
+        link = self._desk.links.links.get(host_uuid)
+        if link is not None:
+            link.lease = None  # it may have obeyed another owner meanwhile
         self._next_try.pop(host_uuid, None)
         host = self._desk.inventory.hosts_by_uuid.get(host_uuid)
         if host is not None:
@@ -61,7 +67,9 @@ class StandingOrders:
 
     def _see_to(self, host: Host, orders: HostOrders) -> None:
         desk, now = self._desk, self._desk.clock.monotonic()
-        if self._confirmed.get(host.uuid) == orders or self._next_try.get(host.uuid, 0.0) > now:
+        link = desk.links.links.get(host.uuid)
+        known = link is not None and link.lease is not None and self._confirmed.get(host.uuid) == orders
+        if known or self._next_try.get(host.uuid, 0.0) > now:
             return
         if not desk.epoch(host) or not desk.links.heard_within(host.uuid, desk.silent_after()):
             return
@@ -70,22 +78,45 @@ class StandingOrders:
         except HoldfastError:
             return  # said where the host was attached
         if not _takes_orders(driver):
-            self._confirmed[host.uuid] = orders
+            self._take_note(host.uuid, orders, LeaseTerms())
             return
         self._next_try[host.uuid] = inf
         desk.spawn(self._tell(host, driver, orders))
 
     async def _tell(self, host: Host, driver: Hypervisor, orders: HostOrders) -> None:
         desk, again = self._desk, 0.0
+        terms, before = _terms(orders), _lease_of(desk.links.links.get(host.uuid))
+        if before is not None:
+            # Until it answers, the host may keep to the old terms or to the new ones: what holds for both is safe.
+            self._note_terms(host.uuid, LeaseTerms(max(before.needs, terms.needs), before.pools | terms.pools))
         try:
             tell = desk.while_owned(host, driver.give_orders)
             await desk.pool("orders").call(_SECONDS, tell, desk.host_view(host), orders, _SECONDS)
-            self._confirmed[host.uuid] = orders
+            self._take_note(host.uuid, orders, terms)
         except HoldfastError as problem:
             again = _AGAIN_SECONDS
             log.warning("host %s did not take its standing orders yet: %s", host.name, problem)
         finally:
             self._next_try[host.uuid] = desk.clock.monotonic() + again
+
+    def _take_note(self, host_uuid: str, orders: HostOrders, terms: LeaseTerms) -> None:
+        self._confirmed[host_uuid] = orders
+        self._note_terms(host_uuid, terms)
+
+    def _note_terms(self, host_uuid: str, terms: LeaseTerms) -> None:
+        link = self._desk.links.links.get(host_uuid)
+        if link is not None:
+            link.lease = terms
+
+
+def _lease_of(link: Link | None) -> LeaseTerms | None:
+    return link.lease if link is not None else None
+
+
+def _terms(orders: HostOrders) -> LeaseTerms:
+    """What the host keeps to once it has these orders."""
+    needs = sum(float(orders.settings[name]) for name in _LEASE_NAMES)
+    return LeaseTerms(needs, frozenset(pool.name for pool in orders.pools))
 
 
 def _takes_orders(driver: Hypervisor) -> bool:
