@@ -91,7 +91,8 @@ class PowerRecord:
     async def _alert(self, host: Host) -> list[Change]:
         now = self._desk.clock.wall()
         if host.id not in self._alerted:
-            self._alerted[host.id] = await self._told_before(host, now)
+            told = await self._told_before(host, now)
+            self._alerted.setdefault(host.id, told)  # somebody else may have told it meanwhile
         if 0 <= now - self._alerted[host.id] < _DAY:
             return []
         self._alerted[host.id] = now
