@@ -21,7 +21,7 @@ from holdfast_lab.commands import environment, run
 
 RESTART_SECONDS = 0.2
 WATCHDOG_SECONDS = 20.0
-AGENT_NICENESS = -10
+AGENT_NICENESS = "-10"
 """As in contrib/systemd/holdfast-agent.service: RestartSec, WatchdogSec, and what comes near its CPUWeight."""
 TICK = 0.5
 AGENT_MARK = "var/lib/holdfast/joined"
@@ -98,7 +98,7 @@ class Machine:
 
     def _start_what_should_run(self) -> None:
         if len(self.units) == 3 and (self.disk / AGENT_MARK).exists():
-            words = ["nice", "-n", str(AGENT_NICENESS), str(Path(sys.executable).with_name("holdfast")), "agent"]
+            words = [str(Path(sys.executable).with_name("holdfast")), "agent"]
             self.units.append(Unit("agent", words, notifies=True))
         now = time.monotonic()
         for unit in self.units:
@@ -117,6 +117,10 @@ class Machine:
                 unit.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(variables),
                 start_new_session=True,
             )  # fmt: skip
+        if unit.notifies:
+            # Each session shares the CPU as one, so that the niceness of its processes alone would change nothing.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{unit.child.pid}/autogroup").write_text(AGENT_NICENESS, encoding="ascii")
         unit.well_until = float("inf")  # counts from its first word
         print(f"{unit.name} started, process {unit.child.pid}", flush=True)
 
