@@ -53,6 +53,9 @@ def test_the_eight_steps_move_three_guests_to_other_hosts(lab: Path) -> None:
     assert played.returncode == 0, played.stdout + played.stderr
     assert "step 8 of 8" in played.stdout
     assert "holds" in played.stdout
+    shown = run_lab(lab, "status").stdout
+    assert shown.count("Running on ablecube3") == 3
+    assert "Running on ablecube31" not in shown
 
 
 def _kinds() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 
-from holdfast_lab import addresses, breaking, capsule, network, packages, scenario
+from holdfast_lab import addresses, breaking, capsule, network, packages, scenario, status
 from holdfast_lab.assembly import assemble
 from holdfast_lab.commands import environment
 from holdfast_lab.faults import FAULTS
@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(work=_up)
     down = words.add_parser("down", help="end everything in the lab; only its logs stay")
     down.set_defaults(work=_down)
-    status = words.add_parser("status", help="what runs in the lab")
-    status.set_defaults(work=_status)
+    running = words.add_parser("status", help="what runs in the lab, and what Holdfast says of it")
+    running.set_defaults(work=_status)
     play = words.add_parser("scenario", help="the eight steps of the guide, with real guests")
     play.set_defaults(work=_scenario)
     kinds = "\n".join(f"  {fault.name:24}{fault.summary}" for fault in FAULTS.values())
@@ -90,15 +90,16 @@ def _up(asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     if capsule.find(folder):
         raise LabError(f"the lab in {folder} is up already; see: lab status; end it with: lab down")
     packages.provide(options)
+    image = [] if asked.raw else ["--image", str(guest_image(_images()))]
     _clear(folder)
     (folder / "logs").mkdir(parents=True)
     options.save(folder)
     capsule.make(folder)
-    status = _inside(folder, given + ([] if asked.raw else ["--image", str(guest_image(_images()))]))
-    if status != 0:
+    ended = _inside(folder, given + image)
+    if ended != 0:
         capsule.destroy(folder)
         print(f"lab: the lab was not made, and nothing of it runs; its logs are in {folder}/logs", file=sys.stderr)
-    return status
+    return ended
 
 
 def _down(_asked: argparse.Namespace, folder: Path, _given: list[str]) -> int:
@@ -114,8 +115,7 @@ def _status(_asked: argparse.Namespace, folder: Path, given: list[str]) -> int:
     options = Options.load(folder)
     if not os.environ.get(_INSIDE):
         return _inside(folder, given)
-    for host in Lab(folder, options).hosts:
-        print(f"{host.name}: power {'on' if host.is_on else 'off'}, {len(host.processes())} processes")
+    status.tell(Lab(folder, options))
     return 0
 
 

@@ -9,7 +9,7 @@ from holdfast_cli.client import Answer, Client
 from holdfast_cli.progress import ProgressLine
 from holdfast_cli.waiting import Waiting
 
-from holdfast_lab import bmcs
+from holdfast_lab import addresses, bmcs
 from holdfast_lab.cloud import PROVIDER, Cloud
 from holdfast_lab.daemons import pid_of
 from holdfast_lab.layout import Lab
@@ -111,8 +111,6 @@ class Site:
 
     def configure_bmc(self, name: str) -> str:
         """Tell Holdfast of a host's BMC; where that is."""
-        from holdfast_lab import addresses
-
         driver = self.lab.options.oobm
         address, port = addresses.address_of(name, addresses.OUT_OF_BAND), str(bmcs.PORTS[driver])
         self.run(
