@@ -1,6 +1,7 @@
 """The published kit, against a real libvirtd and real QEMUs."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -37,23 +38,26 @@ class _Bench(HypervisorBench):
         return self._kvm.restarted()
 
     def stop_guest(self, vm_uuid: str) -> None:
-        """As if the guest had powered off by itself: QEMU is asked to by its monitor."""
+        """As if the guest had powered off by itself: QEMU is asked to by its monitor. Returns when libvirt saw it."""
         self._kvm.libvirt.virsh("qemu-monitor-command", "--hmp", vm_uuid, "quit", may_fail=True)
+        while self._kvm.libvirt.virsh("domid", vm_uuid, may_fail=True).strip():
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def libvirt_host(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibvirtHost]:
+    """One for all tests."""
+    host = LibvirtHost(tmp_path_factory.mktemp("kit"), f"kit-{uuid4().hex[:6]}")
+    try:
+        host.boot()
+        yield host
+    finally:
+        host.end()
 
 
 class TestKvm(HypervisorConformance):
     capabilities: ClassVar = HypervisorCapabilities(reboots=True, deadline_seconds=30.0)
     model_examples = 4
-
-    @pytest.fixture(scope="class")
-    def libvirt_host(self, packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibvirtHost]:
-        """One for all tests."""
-        host = LibvirtHost(tmp_path_factory.mktemp("kit"), f"kit-{uuid4().hex[:6]}")
-        try:
-            host.boot()
-            yield host
-        finally:
-            host.end()
 
     @pytest.fixture
     def bench(self, kvm: KvmHost, new_vm: Callable[..., VmSpec]) -> Iterator[_Bench]:

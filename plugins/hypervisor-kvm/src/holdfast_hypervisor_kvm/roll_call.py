@@ -1,5 +1,6 @@
 """Every VM that this host has, from all that knows of them: libvirt, the kernel's processes, and the run book."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.model import GuestState
@@ -10,12 +11,22 @@ from holdfast_hypervisor_kvm.capacity import boot_id
 from holdfast_hypervisor_kvm.deadline import Deadline
 from holdfast_hypervisor_kvm.domain_xml import domain_uuid
 from holdfast_hypervisor_kvm.processes import Processes
-from holdfast_hypervisor_kvm.run_book import RunBook
+from holdfast_hypervisor_kvm.run_book import Page, RunBook
 from holdfast_hypervisor_kvm.sightings import Sighting
 from holdfast_hypervisor_kvm.starting import Starting
 from holdfast_hypervisor_kvm.watch import Watch
 
 _FINDING_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One look at everything. `guests`: domain uuid -> processes; `ends`: VM uuid -> how its run ended, found now."""
+
+    pages: dict[str, Page]
+    found: dict[str, Sighting]
+    guests: dict[str, list[int]]
+    ends: dict[str, tuple[GuestState, str]]
 
 
 class RollCall:
@@ -30,23 +41,20 @@ class RollCall:
 
     def reports(self, limit: Deadline) -> tuple[VmReport, ...]:
         """What `list_vms` answers. An end that was not acknowledged by a stop yet is listed with how it came."""
-        self._find(limit)
-        pages = self._book.pages()
-        found = self._watch.connection.look("listing VMs", limit, self._watch.sightings.all)
-        guests = self._processes.guests()
-        reports = {uuid: self._report(seen) for uuid, seen in found.items()}
-        for vm_uuid, page in pages.items():
+        seen = self._call(limit)
+        reports = {uuid: self._report(sighting) for uuid, sighting in seen.found.items()}
+        for vm_uuid, page in seen.pages.items():
             uuid = domain_uuid(vm_uuid)
             if uuid in reports or page.begun < 0:
                 continue
-            if uuid in guests:
+            if uuid in seen.guests:
                 text = "its QEMU process runs although libvirt does not know it"
                 reports[uuid] = VmReport(vm_uuid, GuestState.UNKNOWN, page.begun, text)
             elif self._starting.is_underway(vm_uuid):
                 reports[uuid] = VmReport(vm_uuid, GuestState.UNKNOWN, page.begun, "it is starting")
             elif page.begun > page.revoked:
-                state = GuestState(page.ended) if page.ended else GuestState.ABSENT
-                reports[uuid] = VmReport(vm_uuid, state, page.begun, page.reason)
+                state, reason = seen.ends.get(vm_uuid, (page.ended or GuestState.ABSENT, page.reason))
+                reports[uuid] = VmReport(vm_uuid, GuestState(state), page.begun, reason)
         return tuple(reports.values())
 
     def _report(self, seen: Sighting) -> VmReport:
@@ -61,25 +69,25 @@ class RollCall:
 
     def find_ends(self) -> None:
         """Runs that ended while nobody listened: write down how, as far as libvirt's log or the host's boot tells."""
-        self._find(Deadline(_FINDING_SECONDS))
+        self._call(Deadline(_FINDING_SECONDS))
 
-    def _find(self, limit: Deadline) -> None:
+    def _call(self, limit: Deadline) -> _Seen:
+        """First what is written, then what is there: a run that began in between is there, and not taken for ended."""
         pages = self._book.pages()
-        doubtful = {
-            vm_uuid: page
-            for vm_uuid, page in pages.items()
-            if page.begun > page.revoked and not page.ended and not self._starting.is_underway(vm_uuid)
-        }
-        if not doubtful:
-            return
         found = self._watch.connection.look("listing VMs", limit, self._watch.sightings.all)
         guests, boot = self._processes.guests(), boot_id(Path("/proc"))
-        for vm_uuid, page in doubtful.items():
+        ends = {}
+        for vm_uuid, page in pages.items():
             uuid = domain_uuid(vm_uuid)
-            if uuid in found or uuid in guests:
+            may_live = page.begun > page.revoked and not page.ended
+            if not may_live or uuid in found or uuid in guests or self._starting.is_underway(vm_uuid):
                 continue
-            state, reason = GuestState.ABSENT, "its host was restarted"
-            if page.boot == boot:
-                told = end_notes.how_it_ended(self._logs, page.name, page.begun_at)
-                state, reason = told or (GuestState.ABSENT, "it is gone, and libvirt does not say why")
-            self._watch.ended(uuid, vm_uuid, page.begun, state, reason)
+            ends[vm_uuid] = self._how_it_ended(page, boot)
+            self._watch.ended(uuid, vm_uuid, page.begun, *ends[vm_uuid])
+        return _Seen(pages, found, guests, ends)
+
+    def _how_it_ended(self, page: Page, boot: str) -> tuple[GuestState, str]:
+        if page.boot != boot:
+            return GuestState.ABSENT, "its host was restarted"
+        told = end_notes.how_it_ended(self._logs, page.name, page.begun_at)
+        return told or (GuestState.ABSENT, "it is gone, and libvirt does not say why")
