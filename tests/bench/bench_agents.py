@@ -1,6 +1,6 @@
 """Agents over TLS, beating each second to one real server process: its CPU and memory; and what a mass silence costs.
 
-    .venv/bin/python tests/bench/bench_agents.py [--hosts N] [--seconds S] [--full] [--json]
+    .venv/bin/python tests/bench/bench_agents.py [--hosts N] [--seconds S] [--full] [--port-only] [--json]
 
 --full: 10,000 hosts, of which 500 (half of each of twenty clusters) fall silent at once.
 """
@@ -52,7 +52,7 @@ _CONFIGURATION = """\
 [server]
 name = "ms1"
 data_dir = "{folder}"
-services = ["agents", "manager"]
+services = {services}
 
 [agents]
 address = "127.0.0.1"
@@ -131,10 +131,12 @@ def _certify(folder: Path, authority: CertificateAuthority, uuids: list[str], st
 class Server:
     """The measured process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: list[str]) -> None:
         self.port = free_port()
         self.folder = folder
-        (folder / "holdfast.toml").write_text(_CONFIGURATION.format(folder=folder, port=self.port))
+        (folder / "holdfast.toml").write_text(
+            _CONFIGURATION.format(folder=folder, port=self.port, services=json.dumps(services))
+        )
         self.log = (folder / "log").open("ab")
         words = [sys.executable, "-m", "holdfast", "--config", str(folder / "holdfast.toml"), "server"]
         self.child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
@@ -167,21 +169,45 @@ def ask(folder: Path, query: str) -> list[tuple[Any, ...]]:
         return database.execute(query).fetchall()
 
 
-def measure(count: int, gone: int, seconds: float) -> dict[str, Any]:
+def measure(count: int, gone: int, seconds: float, port_only: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         prepare(folder, count)
-        server = Server(folder)
+        server = Server(folder, ["agents"] if port_only else ["agents", "manager"])
         crowd = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("agent_crowd.py")), str(folder / "crowd"), str(server.port)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
-            return _measured(folder, server, crowd, count, gone, seconds)
+            return (
+                _beating(server, crowd, count, seconds)
+                if port_only
+                else _measured(folder, server, crowd, count, gone, seconds)
+            )
         finally:
             crowd.kill()
             server.child.terminate()
             server.child.wait(60)
+
+
+def _beating(server: Server, crowd: "subprocess.Popen[str]", count: int, seconds: float) -> dict[str, Any]:
+    """The port alone, without a manager: what beats and connections cost."""
+    assert crowd.stdout is not None
+    began = server.cpu()
+    ready = json.loads(crowd.stdout.readline())
+    ramp = server.cpu() - began
+    time.sleep(3.0)
+    cpu, at = server.cpu(), time.monotonic()
+    time.sleep(seconds)
+    used = (server.cpu() - cpu) / (time.monotonic() - at)
+    now, peak = server.memory()
+    return {
+        "hosts": count,
+        "connected in, seconds": ready["seconds"],
+        "server CPU per handshake, ms": round(ramp / count * 1000, 2),
+        "server CPU while all beat, cores": round(used, 3),
+        "resident now / at most, MiB": f"{now:.0f} / {peak:.0f}",
+    }
 
 
 def _measured(
@@ -244,6 +270,7 @@ def main() -> None:
     parser.add_argument("--gone", type=int)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--port-only", action="store_true", help="without a manager")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     hosts = 10_000 if arguments.full else arguments.hosts
@@ -253,7 +280,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gone = arguments.gone or hosts // 20
     taken = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    show(f"Agents of one server over TLS ({taken})", [measure(hosts, gone, arguments.seconds)])
+    show(f"Agents of one server over TLS ({taken})", [measure(hosts, gone, arguments.seconds, arguments.port_only)])
 
 
 if __name__ == "__main__":

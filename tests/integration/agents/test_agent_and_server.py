@@ -21,8 +21,10 @@ def test_vms_outlive_their_agent_and_its_server(site: Site) -> None:
     """A host joins with a token, is Up with its size, runs a VM; neither end's `kill -9` touches the VM."""
     site.open()
     agent = site.agents["host1"]
-    shown = site.host(agent)
-    assert (shown["cpunumber"], shown["cpuspeed"]) == (8, 2500)
+    # Up at once, with the size that the kernel says; the driver's word follows.
+    until(
+        "the driver's size is known", lambda: (site.host(agent)["cpunumber"], site.host(agent)["cpuspeed"]) == (8, 2500)
+    )
     vm = site.deploy("vm1")
     assert site.vm(vm)["state"] == "Running"
     [(_, pid)] = site.runs_of(vm)

@@ -23,6 +23,7 @@ from holdfast_agent.storage.watch import StorageWatch
 log = logging.getLogger("holdfast.agent")
 
 _CONNECT_SECONDS = 2.0
+_HANDSHAKE_SECONDS = 4.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 3.0
 _LONGEST_RETRY = 5.0
@@ -119,11 +120,15 @@ class Agent:
         """Connect, and return once that is over; True if the server took this host."""
         where = f"{address}:{port}"
         try:
+            context = await asyncio.to_thread(self._store.context)
             async with asyncio.timeout(_CONNECT_SECONDS):
-                context = await asyncio.to_thread(self._store.context)
-                _, line = await self._loop.create_connection(
-                    self._new_line, address, port, ssl=context, server_hostname=SERVER_NAME
-                )
+                transport, _ = await self._loop.create_connection(asyncio.Protocol, address, port)
+            # Where very many agents come at once, the server needs time for each: to give up early makes it worse.
+            async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                line = self._new_line()
+                secure = await self._loop.start_tls(transport, line, context, server_hostname=SERVER_NAME)
+                assert secure is not None
+                line.connection_made(secure)
         except (OSError, TimeoutError) as problem:
             self._tell(f"server {where} cannot be reached: {words_of(problem)}")
             return False

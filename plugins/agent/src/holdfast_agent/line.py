@@ -16,7 +16,7 @@ from holdfast.protocol.questions import Asked, answer, failure, read_question
 
 log = logging.getLogger("holdfast.agent")
 
-WELCOME_SECONDS = 3.0
+WELCOME_SECONDS = 5.0
 _LARGEST_BACKLOG = 1 << 20
 _FIRST_PATIENCE = 5.0
 

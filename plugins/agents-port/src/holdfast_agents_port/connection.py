@@ -15,6 +15,7 @@ from holdfast.protocol import messages as m
 from holdfast.protocol.questions import Asked, failure
 
 from holdfast_agents_port.exchange import Exchange
+from holdfast_agents_port.switchboard import BEATING
 from holdfast_agents_port.tls import SecureProtocol
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _LARGEST_BACKLOG = 8 << 20
 _RETRY_SECONDS = 5.0
 _HEARD_EVERY = 2
 """Beats per answer: enough for an agent to notice within its patience that nobody hears it."""
-_BEATING = 2.5
-"""Seconds since its last beat for which another agent of the same name is surely alive."""
 
 
 class Connection(SecureProtocol):
@@ -96,6 +95,10 @@ class Connection(SecureProtocol):
         self._goodbye = True
         self.say(m.Goodbye(why))
         self.close()
+
+    def quiet_for(self) -> float:
+        """Seconds since its last beat."""
+        return time.monotonic() - self.heard_at
 
     def say(self, message: m.Message) -> None:
         """Send a message. Somebody who takes none is cut off, before he takes the memory of all."""
@@ -250,8 +253,8 @@ class Connection(SecureProtocol):
         """
         if not isinstance(other, Connection) or other.host is None:
             return True
-        quiet_for = time.monotonic() - other.heard_at
-        if other.host.boot_id != hello.boot_id and quiet_for < _BEATING:
+        quiet_for = other.quiet_for()
+        if other.host.boot_id != hello.boot_id and quiet_for < BEATING:
             text = (
                 f"another machine (boot {other.host.boot_id}, at {other.address}) beats as this host: was its disk "
                 "copied? Give each host a certificate of its own with `holdfast agent join`"

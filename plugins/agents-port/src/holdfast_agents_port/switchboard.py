@@ -5,6 +5,7 @@ asks it, through a link between the two servers: ownership never follows a conne
 """
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,12 +17,25 @@ from holdfast.protocol.questions import Asked
 
 log = logging.getLogger("holdfast.agents")
 
+BEATING = 2.5
+"""Seconds since its last beat for which an agent is surely alive."""
+
 
 class Line(Protocol):
     """A way to a host's agent: its own connection, or the link to the server that has it."""
 
     async def ask_host(self, host_uuid: str, asked: Asked, deadline: float) -> Any:
         """The agent's answer; raises what the agent met. `Unreachable`: the outcome is not known."""
+
+
+class LocalLine(Line, Protocol):
+    """A connection that ends here."""
+
+    def quiet_for(self) -> float:
+        """Seconds since its last beat."""
+
+    def abort(self) -> None:
+        """End it at once."""
 
 
 class Follower(Protocol):
@@ -44,8 +58,10 @@ class Switchboard:
     """All hosts that this server can reach."""
 
     def __init__(self) -> None:
-        self.local: dict[str, tuple[Line, HostHere]] = {}
-        self.remote: dict[str, tuple[Line, HostHere]] = {}
+        self.local: dict[str, tuple[LocalLine, HostHere]] = {}
+        self.remote: dict[str, dict[Line, HostHere]] = {}
+        """Host uuid → each server that says it has the agent; the last one is believed."""
+        self._beat_at: dict[str, float] = {}
         self.listeners: dict[str, HostListener] = {}
         self.followers: dict[Follower, frozenset[str]] = {}
         self.on_listeners_changed: Callable[[], None] = lambda: None
@@ -56,9 +72,16 @@ class Switchboard:
         """Tell `listener` of this host from now on; at once, if it is connected."""
         self.listeners[host_uuid] = listener
         self.on_listeners_changed()
-        known = self.local.get(host_uuid) or self.remote.get(host_uuid)
+        known = self._way(host_uuid)
         if known is not None:
             self._tell_connected(known[1])
+
+    def _way(self, host_uuid: str) -> tuple[Line, HostHere] | None:
+        here = self.local.get(host_uuid)
+        if here is not None:
+            return here
+        elsewhere = self.remote.get(host_uuid)
+        return next(reversed(elsewhere.items())) if elsewhere else None
 
     def detach(self, host_uuid: str) -> None:
         """Tell nobody of it any more."""
@@ -67,14 +90,14 @@ class Switchboard:
 
     async def ask(self, host_uuid: str, asked: Asked, deadline: float) -> Any:
         """The answer of the host's agent, wherever it is connected."""
-        known = self.local.get(host_uuid) or self.remote.get(host_uuid)
+        known = self._way(host_uuid)
         if known is None:
             raise Unreachable("the host's agent is not connected to any management server that is known here")
         return await known[0].ask_host(host_uuid, asked, deadline)
 
     # --- agents that are connected here ---------------------------------------------------------------------------
 
-    def arrived(self, line: Line, host: HostHere) -> None:
+    def arrived(self, line: LocalLine, host: HostHere) -> None:
         """An agent connected here, or says anew how large its host is."""
         self.local[host.host_uuid] = (line, host)
         for follower in self.followers:
@@ -89,7 +112,7 @@ class Switchboard:
         del self.local[host_uuid]
         for follower in self.followers:
             follower.gone(host_uuid)
-        elsewhere = self.remote.get(host_uuid)
+        elsewhere = self._way(host_uuid)
         if elsewhere is not None:
             self._tell_connected(elsewhere[1])
 
@@ -129,31 +152,60 @@ class Switchboard:
 
     def remote_here(self, line: Line, host: HostHere) -> None:
         """Another server has the agent of a host."""
-        self.remote[host.host_uuid] = (line, host)
-        if host.host_uuid not in self.local:
+        lines = self.remote.setdefault(host.host_uuid, {})
+        lines.pop(line, None)
+        lines[line] = host
+        self._beat_at[host.host_uuid] = time.monotonic()
+        if host.host_uuid in self.local:
+            self._leave_dead_connection(host.host_uuid)
+        else:
             self._tell_connected(host)
 
     def remote_gone(self, line: Line, host_uuid: str) -> None:
         """It has it no more."""
-        known = self.remote.get(host_uuid)
-        if known is not None and known[0] is line:
-            del self.remote[host_uuid]
+        lines = self.remote.get(host_uuid, {})
+        was_believed = next(reversed(lines), None) is line
+        lines.pop(line, None)
+        if not lines:
+            self.remote.pop(host_uuid, None)
+        elif was_believed and host_uuid not in self.local:
+            self._tell_connected(next(reversed(lines.values())))
 
     def remote_beat(self, line: Line, host_uuid: str, sequence: int, armed: bool) -> None:
         """A beat through another server."""
-        known, listener = self.remote.get(host_uuid), self.listeners.get(host_uuid)
-        if known is not None and known[0] is line and listener is not None and host_uuid not in self.local:
-            listener.on_beat(Beat(host_uuid, known[1].boot_id, sequence, armed))
+        lines, listener = self.remote.get(host_uuid, {}), self.listeners.get(host_uuid)
+        if line not in lines or listener is None or self._is_heard_here(host_uuid):
+            return
+        if next(reversed(lines)) is not line:
+            # A server that has the host no more may not know it yet: believe the one through which it beats.
+            if time.monotonic() - self._beat_at.get(host_uuid, 0.0) < BEATING:
+                return
+            self.remote_here(line, lines[line])
+        self._beat_at[host_uuid] = time.monotonic()
+        self._leave_dead_connection(host_uuid)
+        listener.on_beat(Beat(host_uuid, lines[line].boot_id, sequence, armed))
 
     def remote_vm(self, line: Line, host_uuid: str, report: VmReport) -> None:
         """A VM change through another server."""
-        known, listener = self.remote.get(host_uuid), self.listeners.get(host_uuid)
-        if known is not None and known[0] is line and listener is not None:
+        listener = self.listeners.get(host_uuid)
+        if listener is not None and line in self.remote.get(host_uuid, {}):
             listener.on_vm(host_uuid, report)
 
     def line_lost(self, line: Line) -> None:
         """The link to another server is gone, and with it the way to its hosts."""
-        self.remote = {uuid: known for uuid, known in self.remote.items() if known[0] is not line}
+        for host_uuid in [uuid for uuid, lines in self.remote.items() if line in lines]:
+            self.remote_gone(line, host_uuid)
+
+    def _is_heard_here(self, host_uuid: str) -> bool:
+        here = self.local.get(host_uuid)
+        return here is not None and here[0].quiet_for() < BEATING
+
+    def _leave_dead_connection(self, host_uuid: str) -> None:
+        """A host that is heard elsewhere, and not here any more, has left: its path may have been cut silently."""
+        here = self.local.get(host_uuid)
+        if here is not None and here[0].quiet_for() >= BEATING:
+            here[0].abort()
+            self.left(here[0], host_uuid)
 
     def _tell_connected(self, host: HostHere) -> None:
         listener = self.listeners.get(host.host_uuid)
