@@ -374,6 +374,33 @@ def test_what_an_earlier_agent_left_counting_is_taken_over(bed: Bed) -> None:
     assert not bed.device.counting
 
 
+def test_a_successor_touches_nothing_before_its_first_beat(bed: Bed) -> None:
+    """Opening the device feeds it: an agent that crashes again and again must not keep it from firing."""
+    bed.device.counting = True
+    bed.storage.down.add("a")
+    bed.begin(orders(A, counts=True))
+    bed.vms.here = [vm()]
+    bed.guardian._step()
+    assert bed.device.fed == 0
+    assert "lease" not in bed.guardian.problems()
+    bed.storage.down.clear()
+    bed.beaten("a")
+    assert bed.fed()
+
+
+def test_a_successor_takes_over_the_promise_with_the_device(bed: Bed) -> None:
+    """What was promised last may not have come back as orders before the agent was killed."""
+    bed.device.counting = True
+    bed.storage.down.add("a")
+    bed.begin(orders(A, counts=False))
+    bed.vms.here = [vm()]
+    bed.guardian._step()
+    assert bed.device.counting
+    bed.guardian.orders_given(orders(A, counts=False, self_fence_action="none"))
+    bed.guardian._step()
+    assert not bed.device.counting
+
+
 def test_a_device_that_cannot_stop_is_fed_on(bed: Bed) -> None:
     """`nowayout`: an idle host is not reset because of it."""
     bed.device.nowayout = True

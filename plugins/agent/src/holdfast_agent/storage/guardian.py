@@ -60,6 +60,9 @@ class Guardian:
         """Begin to beat and to feed."""
         with self._lock:
             self._vms = vms
+            if self._watchdog.counting:
+                # An agent before this one promised it; what the owner says from now on is said knowing that.
+                self._claim.owner_says(True, claimed=False)
             self._obey(self._terms)
         self._feeder.start()
 
@@ -211,7 +214,7 @@ class Guardian:
             if not terms.wants_watchdog or self._standing_down:
                 self._able = False
             concern = [vm.name for vm in running if is_endangered(vm)]
-            self._count_or_rest(terms, concern)
+            self._count_or_rest(terms, concern, now)
             if self._watchdog.armed:
                 self._feed_or_not(terms, running, now)
             self._stop_vms(to_stop(terms, self._lease, running, now))
@@ -227,11 +230,15 @@ class Guardian:
         self._tell("watchdog", "")
         log.info("the watchdog works: it resets this host %d s after it was fed last", terms.watchdog_seconds)
 
-    def _count_or_rest(self, terms: LeaseTerms, concern: list[str]) -> None:
-        """It counts while there is something to end, and somebody to count on it. An idle host is never reset (S11)."""
+    def _count_or_rest(self, terms: LeaseTerms, concern: list[str], now: float) -> None:
+        """It counts while there is something to end, and somebody to count on it. An idle host is never reset (S11).
+
+        What an agent before this one left counting is taken over only under a lease: opening the device feeds it, and
+        an agent that crashes again and again would otherwise keep it from ever firing.
+        """
         if not terms.ha or not concern or not (self._able or self._claim.stands):
             self._rest("nothing runs here that another host could run" if terms.ha else "host HA is off")
-        elif not self._watchdog.armed:
+        elif not self._watchdog.armed and self._lease.held(now):
             try:
                 self._watchdog.arm(terms.watchdog_seconds)
             except HoldfastError as problem:
@@ -245,6 +252,8 @@ class Guardian:
             self._watchdog.feed()
             self._tell("lease", "", "the storage lease is renewed again, and the watchdog is fed")
             return
+        if self._lease.ends_at() == float("-inf"):
+            return  # just started: there was no lease yet that could lapse, and the first beat is on its way
         names = ", ".join(vm.name for vm in running if is_endangered(vm))
         self._tell(
             "lease",
