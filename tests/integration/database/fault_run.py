@@ -1,6 +1,8 @@
-"""Strikes a replicated pair with random faults while a store writes to it, then reads both servers and checks.
+"""Strikes a replicated pair with random faults while a store writes to it, then reads all servers and checks.
 
-    python tests/integration/database/fault_run.py --faults 200 --seed 1
+    python tests/integration/database/fault_run.py --faults 200 --seed 1 --chain 2
+
+The servers are made to replicate by `holdfast db setup-replication`: the pair, and a chain behind it if one is wished.
 
 Every write carries a number of its own. Afterwards each server is read by itself: a number that was acknowledged and
 replicated must be there once, one whose commit was refused must not be there, and none may be there twice.
@@ -8,7 +10,9 @@ replicated must be there once, one whose commit was refused must not be there, a
 
 import argparse
 import logging
+import os
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,18 +24,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "mysqlfailover" / "tests"))
 
-from failover_site import FailoverSite
+from failover_site import PASSWORD, USER, FailoverSite
 from holdfast.errors import OutcomeUnknown, StoreUnavailable
 from holdfast.hooks.store import Insert
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_conformance.mariadb_network import CableNetwork
-from holdfast_conformance.mariadb_replication import SEMI_SYNC, replica_status
+from holdfast_conformance.mariadb_replication import PASSWORD as REPLICATION_PASSWORD
+from holdfast_conformance.mariadb_replication import SEMI_SYNC, follow, replica_status, wait_caught_up
+from holdfast_conformance.mariadb_replication import USER as REPLICATION_USER
 from holdfast_conformance.store_rows import event
 from holdfast_store.store import SqlStore
 
 OPTIONS = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "500", "rpl-semi-sync-master-wait-no-slave": "OFF"}
 """Acknowledged means received by the replica, unless that has been gone for half a second."""
 HEAL_SECONDS = 120.0
+ADMIN, ADMIN_PASSWORD = "warden", "Warden-Of-Tests-1"  # made up for these tests
 _LOOK_SECONDS = 0.05
 _PACE_SECONDS = 0.05
 """Between two writes of one writer: a replica applies with one thread, and must be able to keep up."""
@@ -54,14 +61,17 @@ class FaultRun:
     """One pair, one driver, several writing threads. `strike` one fault after the other, then `check`."""
 
     def __init__(
-        self, lab: MariaDbLab, folder: Path, seed: int, network: CableNetwork | None, writers: int = 4
+        self, lab: MariaDbLab, folder: Path, seed: int, network: CableNetwork | None, writers: int = 4, chain: int = 0
     ) -> None:
+        """`chain`: how many more servers replicate in a row behind the second of the pair."""
         self.tally = Tally()
         self._dice = random.Random(seed)
         self._network = network
         places = [network.place() if network else {} for _ in range(2)]
         self.site = FailoverSite(folder, [lab.server(options=OPTIONS, **place) for place in places])
-        self.site.prepare()
+        places = [network.place() if network else {} for _ in range(chain)]
+        self.chain = [lab.server(options=OPTIONS, **place) for place in places]
+        self._set_up()
         self._driver = self.site.driver({"connect_seconds": 1.0}, secondsBeforeRetryMaster=2)
         self._store: SqlStore = self.site.store(self._driver)
         self._stop = threading.Event()
@@ -103,7 +113,7 @@ class FaultRun:
     def check(self) -> list[str]:
         """What is wrong with either server, empty if nothing is."""
         wrong = []
-        for server in self.site.servers:
+        for server in (*self.site.servers, *self.chain):
             rows = Counter(int(row[0]) for row in server.run("SELECT resource_id FROM cloud.event"))
             twice = sorted(number for number, times in rows.items() if times > 1)
             lost = sorted(self.tally.acknowledged - set(rows) - self.tally.only_on_the_lost)
@@ -171,9 +181,9 @@ class FaultRun:
             broken = [each for each in self.site.servers if replica_status(each).get("Last_SQL_Errno")]
             if broken:
                 self._rebuild()
-            elif all(_is_current(each, other) for each, other in _both(self.site.servers)):
+            elif all(_is_current(each, other) for each, other in self._streams()):
                 return
-            assert time.monotonic() < until, [replica_status(each) for each in self.site.servers]
+            assert time.monotonic() < until, [replica_status(each) for each in (*self.site.servers, *self.chain)]
             time.sleep(_LOOK_SECONDS)
 
     def _rebuild(self) -> None:
@@ -187,17 +197,55 @@ class FaultRun:
         self.tally.only_on_the_lost |= there - here
         self.tally.rebuilt += 1
         self.site.rebuild(broken, good)
+        if self.chain:
+            self._rebuild_chain(good)
+
+    def _rebuild_chain(self, good: MariaDb) -> None:
+        """They followed a server that is another one now."""
+        good.stop()
+        for each in self.chain:
+            each.stop()
+            each.copy_from(good)
+        good.start()
+        for each, source in zip(self.chain, [self.site.servers[1], *self.chain], strict=False):
+            each.start()
+            position = good.value("@@gtid_current_pos")
+            each.run("STOP ALL SLAVES", "RESET SLAVE ALL", f"SET GLOBAL gtid_slave_pos = '{position}'")
+            wait_caught_up(source, good) if source is not good else None
+            follow(each, source)
+
+    def _streams(self) -> list[tuple[MariaDb, MariaDb]]:
+        """(replica, source) of all servers."""
+        first, second = self.site.servers
+        sources = [second, *self.chain]
+        return [(first, second), (second, first), *zip(self.chain, sources, strict=False)]
+
+    def _set_up(self) -> None:
+        """All streams, by the command, from the first server with the database on it."""
+        servers = [*self.site.servers, *self.chain]
+        for each in servers:
+            with each.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SET sql_log_bin = 0")
+                cursor.execute(f"CREATE USER {ADMIN}@'%' IDENTIFIED BY '{ADMIN_PASSWORD}'")
+                cursor.execute(f"GRANT ALL ON *.* TO {ADMIN}@'%' WITH GRANT OPTION")
+        servers[0].run("CREATE DATABASE cloud CHARACTER SET utf8mb4", "CREATE TABLE cloud.made_before (id INT)")
+        servers[0].make_user(USER, PASSWORD)
+        addresses = [f"{each.host}:{each.port}" for each in servers]
+        passwords = {"HOLDFAST_DB_PASSWORD": ADMIN_PASSWORD, "HOLDFAST_REPLICATION_PASSWORD": REPLICATION_PASSWORD}
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast", "db", "setup-replication", "--user", ADMIN, "--replication-user",
+             REPLICATION_USER, "--server", *addresses],
+            env=os.environ | passwords, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        for each, options in zip(servers, [("2", "1"), ("2", "2")], strict=False):
+            each.options |= dict(zip(("auto-increment-increment", "auto-increment-offset"), options, strict=True))
 
     def _go_back(self) -> None:
         until = time.monotonic() + HEAL_SECONDS
         while self._writer() != self.site.servers[0]:
             assert time.monotonic() < until, f"it does not go back: {self._driver.describe()}"
             time.sleep(_LOOK_SECONDS)
-
-
-def _both(servers: list[MariaDb]) -> list[tuple[MariaDb, MariaDb]]:
-    first, second = servers
-    return [(first, second), (second, first)]
 
 
 def _is_current(replica: MariaDb, source: MariaDb) -> bool:
@@ -213,11 +261,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--chain", type=int, default=0, help="servers in a row behind the pair")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     folder = Path(tempfile.mkdtemp())
     with CableNetwork() as network, MariaDbLab(folder) as lab:
-        run = FaultRun(lab, folder, arguments.seed, network)
+        run = FaultRun(lab, folder, arguments.seed, network, chain=arguments.chain)
         for number in range(arguments.faults):
             print(number + 1, run.strike(), len(run.tally.acknowledged), flush=True)
         run.finish()
