@@ -99,8 +99,9 @@ async def _incident(store: WatchedStore, fleet: Fleet, rack: list[str]) -> dict[
     fleet.dead.update(rack)
     for phase, reached in (("proofs", len(rack)), ("permits", expected), ("running", expected)):
         while len(getattr(times, phase)) < reached:
-            if time.monotonic() - began > _LIMIT:
-                raise SystemExit(f"{len(getattr(times, phase))} of {reached} {phase} after {_LIMIT:g} s")
+            if time.monotonic() - began > max(_LIMIT, len(rack)):
+                took = time.monotonic() - began
+                raise SystemExit(f"{len(getattr(times, phase))} of {reached} {phase} after {took:.0f} s")
             await asyncio.sleep(0.02)
             times.note(store)
         ended[phase] = measuring.cpu_seconds() - cpu

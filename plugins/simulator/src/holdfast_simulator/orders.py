@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from holdfast.hooks.store import Insert, Query
-from holdfast.model import AsyncJob, Host, JobStatus, Json, Moment, Vm, VmState, Work
+from holdfast.model import AsyncJob, Host, JobStatus, Json, Moment, ResourceState, Vm, VmState, Work, WorkStep
 from holdfast.model.states import OPEN_STEPS
 
 from holdfast_simulator.memory_store import MemoryStore
@@ -53,6 +53,16 @@ class Operator:
             busy = self._store.count(Work, Query(equal={"instance_id": vm.id}, among={"step": OPEN_STEPS}))
             if vm.state in _DOWN and not busy and not self.pending(vm.uuid):
                 self.start(name)
+
+    def make_room(self) -> None:
+        """Take hosts that answer back from maintenance, where a fence left them, if a VM waits for a host to run on."""
+        if not self._store.count(Work, Query(equal={"step": WorkStep.SCHEDULED}, above={"investigations": 0})):
+            return
+        for row in self._store.select(
+            Host, Query(equal={"resource_state": ResourceState.MAINTENANCE, "removed": None})
+        ):
+            if self._world.host(row.uuid).speaking and not self.pending(row.uuid):
+                self.host(row.uuid, "cancelHostMaintenance")
 
     def pending(self, instance_uuid: str = "") -> int:
         """How many orders are not carried out yet."""

@@ -181,6 +181,7 @@ class Session:
             step = min(_GLANCE, end - self.site.loop.time())
             self.site.run(step)
             self.operator.start_what_was_stopped()
+            self.operator.make_room()
             settled = not self.operator.pending() and is_calm(self.world, self.site.store)
             calm = calm + step if settled else 0.0
             if calm >= _CALM:
