@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from reference_pages import api, cli, configuration, hooks, settings, states
+from reference_pages import api, cli, configuration, db_properties, hooks, settings, states
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api.write,
     "cli.md": cli.write,
     "configuration.md": configuration.write,
+    "db-properties.md": db_properties.write,
     "hooks.md": hooks.write,
     "settings.md": settings.write,
     "states.md": states.write,

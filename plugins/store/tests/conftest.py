@@ -30,7 +30,8 @@ class Databases:
     def __init__(self, server: MariaDb) -> None:
         self._server = server
         self._made = itertools.count(1)
-        self._migrated: list[tuple[str, object]] = []
+        self._migrated: list[str] = []
+        self._shape: object = None
 
     def properties(self, name: str) -> str:
         """The `db.properties` that leads to a database."""
@@ -44,22 +45,30 @@ class Databases:
         self._server.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return name
 
-    def lend(self) -> tuple[str, object]:
-        """A database, with all tables and no rows if there is one already, and its shape."""
-        return self._migrated.pop() if self._migrated else (self.empty(), None)
+    def lend(self) -> str:
+        """A database, with all tables and no rows if there is one already."""
+        return self._migrated.pop() if self._migrated else self.empty()
 
-    def take_back(self, name: str, shape: object) -> None:
+    def note_migrated(self, database: Database) -> None:
+        """Keep in mind what a database looks like that was just migrated."""
+        if self._shape is None:
+            with database.engine().connect() as connection:
+                self._shape = [tuple(row) for row in connection.exec_driver_sql(f"{_SHAPE}DATABASE()")]
+
+    def take_back(self, name: str) -> None:
         """Keep a database for the next test, unless this one changed its tables."""
-        now = self._server.run(f"{_SHAPE}'{name}'")
-        version = self._server.run(f"SELECT version_num FROM {name}.alembic_version")
-        if version == [(needed_revision(),)] and shape in (None, now):
-            tables = [table for (table,) in self._server.run(f"SHOW TABLES IN {name}") if table != "alembic_version"]
-            asked = (f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM {name}.{table})" for table in tables)
-            full = self._server.run(" UNION ALL ".join(asked))
-            self._server.run(*(f"DELETE FROM {name}.{table}" for (table,) in full))
-            self._migrated.append((name, now))
-        else:
+        shape = self._server.run(f"{_SHAPE}'{name}'")
+        if shape != self._shape or self._version_of(name) != needed_revision():
             self._server.run(f"DROP DATABASE {name}")
+            return
+        tables = [table for (table,) in self._server.run(f"SHOW TABLES IN {name}") if table != "alembic_version"]
+        asked = (f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM {name}.{table})" for table in tables)
+        full = self._server.run(" UNION ALL ".join(asked))
+        self._server.run(*(f"DELETE FROM {name}.{table}" for (table,) in full))
+        self._migrated.append(name)
+
+    def _version_of(self, name: str) -> object:
+        return self._server.run(f"SELECT version_num FROM {name}.alembic_version")[0][0]
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +92,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
         databases: Databases = request.getfixturevalue("mariadb")
         # Whoever asks for a store gets tables anyway.
         is_lent = "store" in request.fixturenames
-        name, shape = databases.lend() if is_lent else (databases.empty(), None)
+        name = databases.lend() if is_lent else databases.empty()
         properties = tmp_path / "db.properties"
         properties.write_text(databases.properties(name))
 
@@ -98,7 +107,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     for each in made:
         each.close()
     if request.param == "mariadb" and is_lent:
-        databases.take_back(name, shape)
+        databases.take_back(name)
 
 
 @pytest.fixture
@@ -108,11 +117,13 @@ def database(opener: Opener) -> Database:
 
 
 @pytest.fixture
-def store(database: Database, tmp_path: Path) -> Iterator[SqlStore]:
+def store(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[SqlStore]:
     """A new, empty store."""
     store = SqlStore({"data_dir": str(tmp_path)})
     store.bind(database)
     store.migrate()
+    if not isinstance(database, SqliteDatabase):
+        request.getfixturevalue("mariadb").note_migrated(database)
     yield store
     store.close()
 
