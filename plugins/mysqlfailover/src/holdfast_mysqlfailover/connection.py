@@ -115,6 +115,19 @@ class PilotedConnection(Connection):
         finally:
             self._reset()
 
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        # A read that the kernel timed out comes back as None, which PyMySQL does not know.
+        try:
+            data = self._rfile.read(num_bytes)  # type: ignore[attr-defined]
+        except OSError as problem:
+            self._force_close()  # type: ignore[attr-defined]
+            raise OperationalError(LOST, f"Lost connection to MySQL server during query ({problem})") from problem
+        if data is None or len(data) < num_bytes:
+            self._force_close()  # type: ignore[attr-defined]
+            how = "it closed the connection" if data == b"" else "no answer in time"
+            raise OperationalError(LOST, f"Lost connection to MySQL server during query ({how})")
+        return data  # type: ignore[no-any-return]
+
     def _pass_guard(self) -> None:
         epoch = self.standing.epoch
         if self.token is not None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 
 from holdfast_mysqlfailover.connection import FateUnknown, PilotedConnection, Undone
 from holdfast_mysqlfailover.keys import DATABASES
-from holdfast_mysqlfailover.opening import connect
+from holdfast_mysqlfailover.opening import connect, let_the_kernel_watch
 from holdfast_mysqlfailover.pilot import Pilot
 from holdfast_mysqlfailover.plan import Plan
 from holdfast_mysqlfailover.reading import explain, has_database, read_plan
@@ -174,6 +174,7 @@ class MySqlDatabase(Database):
                 continue
             if standing.read_only:
                 made.query("SET SESSION TRANSACTION READ ONLY")
+            let_the_kernel_watch(made, self._plan.answer_seconds)
             made.settle(self._pilot, standing)
             self._pilot.lines.add(made)
             if self._pilot.standing.generation == standing.generation:
