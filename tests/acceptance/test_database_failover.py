@@ -1,0 +1,79 @@
+"""The guide's scenario on a replicated database whose primary is killed on the way, at each of its steps."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acceptance_site import Site
+from holdfast_cli import demo_steps
+from holdfast_cli.demo_steps import Scene
+from holdfast_cli.demo_teller import Teller
+from holdfast_cli.progress import ProgressLine
+from holdfast_conformance.mariadb import MariaDbLab
+from holdfast_conformance.mariadb_replication import wait_connected
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "mysqlfailover" / "tests"))
+
+from failover_site import FailoverSite, new_lab_pair
+
+pytestmark = pytest.mark.slow
+
+SEMI = {
+    "rpl-semi-sync-master-enabled": "ON",
+    "rpl-semi-sync-slave-enabled": "ON",
+    "rpl-semi-sync-master-wait-no-slave": "OFF",
+}
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Iterator[FailoverSite]:
+    """A pair that acknowledges what both have."""
+    with MariaDbLab(tmp_path / "db") as lab:
+        yield new_lab_pair(lab, tmp_path, SEMI)
+
+
+class _Killer(Teller):
+    """Kills the primary as one step begins, and starts it again as the next one does."""
+
+    def __init__(self, databases: FailoverSite, at: int) -> None:
+        super().__init__(ProgressLine())
+        self._databases, self._at = databases, at
+        self.killed = False
+
+    def step(self, number: int, title: str) -> None:
+        """Called before each step."""
+        primary = self._databases.servers[0]
+        if number == self._at:
+            threading.Timer(0.2, primary.kill).start()
+            self.killed = True
+        elif number == self._at + 1:
+            _start_again(self._databases)
+
+
+def _start_again(databases: FailoverSite) -> None:
+    for each in databases.servers:
+        if not each.running:
+            each.start()
+    wait_connected(databases.servers[1])
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_the_scenario_survives_the_death_of_the_primary(databases: FailoverSite, tmp_path: Path, at: int) -> None:
+    """Nobody notices but the log: every step is done once, and the VMs run once, elsewhere."""
+    (tmp_path / "site").mkdir()
+    with Site(tmp_path / "site") as site:
+        properties = databases.properties(secondsBeforeRetryMaster=5)
+        site.server._more += f'\n[database]\ndriver = "mysql"\n[database.mysql]\nproperties = "{properties}"\n'
+        site.open()
+        site.start_bmcs()
+        killer = _Killer(databases, at)
+        demo_steps.prepare(Scene(site.client, site.cloud, killer, site.waiting, site.places))
+        if at == 8:
+            threading.Timer(0.2, databases.servers[0].kill).start()
+        else:
+            assert killer.killed
+        site.order_off()
+        site.until("every VM runs once, elsewhere", site.run_elsewhere_once)
+        assert len(site.vms()) == 3
