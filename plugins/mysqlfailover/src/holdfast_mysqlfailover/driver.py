@@ -111,7 +111,7 @@ class MySqlDatabase(Database):
         """All hosts of both databases of the file, as far as they are written there."""
         found = []
         for database in DATABASES:
-            if has_database(self._settings["properties"], database):
+            if has_database(Path(self._settings["properties"]), database):
                 plan = self._read(database)
                 tls = plan.tls.words if plan.tls else {}
                 found += [
@@ -133,9 +133,9 @@ class MySqlDatabase(Database):
     def _read(self, database: str) -> Plan:
         given = self._settings
         return read_plan(
-            given["properties"],
+            Path(given["properties"]),
             database,
-            given["encryption_key_file"],
+            Path(given["encryption_key_file"]),
             given["connect_seconds"],
             given["answer_seconds"],
         )
