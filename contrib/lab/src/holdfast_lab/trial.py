@@ -157,6 +157,14 @@ class Trial:
         if permits:
             found["restart begun"] = min(permits)
             found["last restart begun"] = max(permits)
+        started = [
+            work["finishedat"] - self.struck
+            for told in self.vms_explained().values()
+            for work in told.get("work", [])
+            if work.get("at", 0.0) >= self.struck and work.get("step") == "Done" and work.get("finishedat")
+        ]
+        if started:
+            found["last VM running"] = max(started)
         firsts = [
             life.first_seen - self.struck
             for name in self.cloud_vms
