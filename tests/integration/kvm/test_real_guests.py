@@ -324,18 +324,21 @@ def test_a_vm_moves_live_and_its_old_run_is_over(
     there = KvmHost(make_libvirt("there"))
     here = KvmHost(make_libvirt("here"), migration_uri=there.libvirt.tcp_uri, migration_unsafe=True)
     vm = new_vm(guest)
-    here_says, there_says = listen(here), listen(there)
+    here_says = listen(here)
     here.start(vm, 1)
     before = token_of(vm, 1)
     here.driver.migrate_vm(here.view, there.view, vm, there.permit(vm, 2), SECONDS)
     assert here.report(vm) is None
     assert there.report(vm) == VmReport(vm.uuid, GuestState.RUNNING, 2)
+    there_says = listen(there)  # nobody listened there while it came
     there_says.hear(VmReport(vm.uuid, GuestState.RUNNING, 2))
     assert token_of(vm, 1, after=before.count).token == before.token, "the guest did not go on"
     with pytest.raises(Refused):
         here.start(vm, 1)
+    os.kill(qemu_of(there, vm), signal.SIGKILL)
+    there_says.hear(VmReport(vm.uuid, GuestState.CRASHED, 2))
     there.restarted()
-    assert there.report(vm) == VmReport(vm.uuid, GuestState.RUNNING, 2)
+    assert there.report(vm) == VmReport(vm.uuid, GuestState.CRASHED, 2)
     assert all(report.state is GuestState.RUNNING for report in here_says.reports)
 
 

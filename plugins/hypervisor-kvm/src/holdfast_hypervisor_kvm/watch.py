@@ -25,7 +25,7 @@ from holdfast_hypervisor_kvm.deadline import Deadline
 from holdfast_hypervisor_kvm.domain_xml import domain_uuid
 from holdfast_hypervisor_kvm.lookup import Lookup
 from holdfast_hypervisor_kvm.run_book import RunBook
-from holdfast_hypervisor_kvm.sightings import Sighting, Sightings
+from holdfast_hypervisor_kvm.sightings import NO_EPOCH, Sighting, Sightings
 
 log = logging.getLogger("holdfast.hypervisor.kvm")
 
@@ -174,6 +174,8 @@ class Watch:
     def _seen(self, seen: Sighting, arrives: bool) -> None:
         if arrives:
             self._arriving(seen)
+        elif seen.state is not GuestState.UNKNOWN:
+            self._take_up(seen)
         waits = seen.state is GuestState.PAUSED and seen.reason == domain_state.PAUSED_ON_ERROR
         (self._waiting.add if waits else self._waiting.discard)(seen.uuid)
         if self.is_unborn(seen):
@@ -191,6 +193,14 @@ class Watch:
         if not self._book.arrived(mark.vm_uuid, seen.name, mark.run_epoch, boot_id(_PROC), time.time()):
             log.warning("run %d of VM %s arrives although it was stopped here: turned away", mark.run_epoch, seen.name)
             self._lookup.destroy(seen.uuid, Deadline(_CALL_SECONDS))
+
+    def _take_up(self, seen: Sighting) -> None:
+        """A run that came by live migration while nobody listened: from now on its end is news."""
+        mark, page = seen.mark, self._book.pages().get(seen.mark.vm_uuid)
+        if page is not None and mark.run_epoch <= max(page.begun, page.revoked):
+            return
+        if mark.run_epoch != NO_EPOCH and mark.vm_uuid not in self._book.damaged():
+            self._book.arrived(mark.vm_uuid, seen.name, mark.run_epoch, boot_id(_PROC), time.time())
 
     def _stopped(self, note: _Note) -> None:
         last = self.sightings.last(note.uuid)
