@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+PLUGINS = sorted(
+    tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"] for path in ROOT.glob("plugins/*/pyproject.toml")
+)
 
 
 @pytest.mark.slow
@@ -18,7 +21,7 @@ def test_a_plugin_works_alone(plugin: str, wheels: Path, tmp_path: Path) -> None
     uv = (sys.executable, "-m", "uv")
     python = tmp_path / "venv" / "bin" / "python"
     # By their files: an index may know other distributions of these names.
-    ours = [*wheels.glob("holdfast-0*.whl"), *wheels.glob(f"holdfast_{plugin.replace('-', '_')}-*.whl")]
+    ours = [*wheels.glob("holdfast-0*.whl"), *wheels.glob(f"{plugin.replace('-', '_')}-*.whl")]
     assert len(ours) == 2
     words = [
         (*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"),
@@ -34,7 +37,7 @@ def test_a_plugin_works_alone(plugin: str, wheels: Path, tmp_path: Path) -> None
 def test_wheels_carry_types_and_no_tests(wheels: Path) -> None:
     """What is installed is the package and its metadata."""
     built = sorted(wheels.glob("*.whl"))
-    assert len(built) == len(PLUGINS) + 3, "core, the kit, the template and every plugin"
+    assert len(built) == len(PLUGINS) + 4, "core, the kit, the lab, the template and every plugin"
     for wheel in built:
         names = zipfile.ZipFile(wheel).namelist()
         tops = {name.split("/")[0] for name in names}

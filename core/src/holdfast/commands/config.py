@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def effective(config: Config, plugins: Plugins) -> Iterator[dict[str, str]]:
-    """One row per key with its value and origin. Imports and verifies each selected plugin, constructs none."""
+    """One row per key with its value and origin. Imports and verifies each selected plugin, constructs none of them."""
     for key in PROCESS:
         yield _row(config, "server", key, getattr(config.server, key))
     for point, choice in CHOICES.items():

@@ -12,8 +12,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.hooks.points import POINTS
 from holdfast.plugins import Plugins, verified_class
 
-RESERVED_WORDS = frozenset({"plugins", "config", "server", "agent"})
-"""Words of core itself: a plugin's command of such a name could never be called."""
+RESERVED_WORDS = frozenset({"plugins", "config", "server"})
+"""Words of core itself that no plugin has anything to add to. To `agent`, the plugin that is the agent adds `join`."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
