@@ -81,8 +81,8 @@ class Agent:
     def _sized(self, size: Size) -> None:
         if size != self._size and min(size.cpus, size.ram) > 0:
             self._size = size
-            if self._line is not None and self._line.welcome is not None:
-                self._line.say(m.Sized(size.cpus, size.speed, size.ram))
+            if self._line is not None:
+                self._line.sized(size)
 
     def _vm_changed(self, report: VmReport) -> None:
         if self._line is not None:
@@ -140,6 +140,7 @@ class Agent:
                 self._tell(f"server {where}: {await line.ended}")
                 await asyncio.sleep(min(line.retry_seconds, _LONGEST_RETRY) * random.uniform(0.5, 1.0))  # noqa: S311
                 return False
+            line.sized(self._size)  # the driver may have said it since the greeting was written
             self._tell(f"connected to {line.welcome.server} at {where}", good=True)
             self.on_connected_to(line.welcome.server)
             why = await line.ended

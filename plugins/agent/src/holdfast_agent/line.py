@@ -14,6 +14,8 @@ from holdfast.protocol import frames as f
 from holdfast.protocol import messages as m
 from holdfast.protocol.questions import Asked, answer, failure, read_question
 
+from holdfast_agent.machine import Size
+
 log = logging.getLogger("holdfast.agent")
 
 WELCOME_SECONDS = 5.0
@@ -32,6 +34,7 @@ class Line(asyncio.Protocol):
         on_message: Callable[["Line", m.Message], None],
     ) -> None:
         self._hello = hello
+        self._size_said = Size(hello.cpus, hello.speed, hello.ram)
         self._carry_out = carry_out
         self._next_beat = next_beat
         self._on_message = on_message
@@ -98,6 +101,12 @@ class Line(asyncio.Protocol):
         """Send, unless the connection is over."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(m.encode(message))
+
+    def sized(self, size: Size) -> None:
+        """Say how large the host is, if this server was told otherwise. Before its welcome it takes no such word."""
+        if self.welcome is not None and size != self._size_said:
+            self._size_said = size
+            self.say(m.Sized(size.cpus, size.speed, size.ram))
 
     def vm_changed(self, report: VmReport) -> None:
         """Pass on what happened to a VM. What is not passed on, the server finds when it compares."""
