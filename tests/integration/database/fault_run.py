@@ -37,6 +37,9 @@ from holdfast_store.store import SqlStore
 
 OPTIONS = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "500", "rpl-semi-sync-master-wait-no-slave": "OFF"}
 """Acknowledged means received by the replica, unless that has been gone for half a second."""
+STRICT = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "30000", "rpl-semi-sync-master-wait-no-slave": "ON"}
+"""Acknowledged means received by the other one of the pair: no fault keeps that away for half a minute. For no longer,
+because a server that is writer no more keeps the rows of commits locked that wait for an answer which never comes."""
 HEAL_SECONDS = 120.0
 ADMIN, ADMIN_PASSWORD = "warden", "Warden-Of-Tests-1"  # made up for these tests
 _LOOK_SECONDS = 0.05
@@ -61,17 +64,31 @@ class FaultRun:
     """One pair, one driver, several writing threads. `strike` one fault after the other, then `check`."""
 
     def __init__(
-        self, lab: MariaDbLab, folder: Path, seed: int, network: CableNetwork | None, writers: int = 4, chain: int = 0
+        self,
+        lab: MariaDbLab,
+        folder: Path,
+        seed: int,
+        network: CableNetwork | None,
+        writers: int = 4,
+        chain: int = 0,
+        strict: bool = False,
     ) -> None:
-        """`chain`: how many more servers replicate in a row behind the second of the pair."""
+        """`chain`: how many more servers replicate in a row behind the second of the pair. `strict`: see `STRICT`."""
         self.tally = Tally()
+        self._strict = strict
         self._dice = random.Random(seed)
         self._network = network
         places = [network.place() if network else {} for _ in range(2)]
         self.site = FailoverSite(folder, [lab.server(options=OPTIONS, **place) for place in places])
         places = [network.place() if network else {} for _ in range(chain)]
-        self.chain = [lab.server(options=OPTIONS, **place) for place in places]
+        # What the chain acknowledged would not be on the other one of the pair.
+        silent = {**OPTIONS, "rpl-semi-sync-slave-enabled": "OFF"}
+        self.chain = [lab.server(options=silent, **place) for place in places]
         self._set_up()
+        if strict:
+            for each in self.site.servers:
+                each.options |= STRICT
+                each.run(*(f"SET GLOBAL {name.replace('-', '_')} = {STRICT[name]}" for name in STRICT))
         self._driver = self.site.driver({"connect_seconds": 1.0}, secondsBeforeRetryMaster=2)
         self._store: SqlStore = self.site.store(self._driver)
         self._stop = threading.Event()
@@ -113,6 +130,9 @@ class FaultRun:
     def check(self) -> list[str]:
         """What is wrong with either server, empty if nothing is."""
         wrong = []
+        gone = sorted(self.tally.acknowledged & self.tally.only_on_the_lost)
+        if self._strict and gone:
+            wrong.append(f"acknowledged by both, and lost: {gone[:20]}")
         for server in (*self.site.servers, *self.chain):
             rows = Counter(int(row[0]) for row in server.run("SELECT resource_id FROM cloud.event"))
             twice = sorted(number for number, times in rows.items() if times > 1)
@@ -261,12 +281,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--strict", action="store_true", help="acknowledge nothing that only one of the pair has")
     parser.add_argument("--chain", type=int, default=0, help="servers in a row behind the pair")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     folder = Path(tempfile.mkdtemp())
     with CableNetwork() as network, MariaDbLab(folder) as lab:
-        run = FaultRun(lab, folder, arguments.seed, network, chain=arguments.chain)
+        run = FaultRun(lab, folder, arguments.seed, network, chain=arguments.chain, strict=arguments.strict)
         for number in range(arguments.faults):
             print(number + 1, run.strike(), len(run.tally.acknowledged), flush=True)
         run.finish()
