@@ -46,9 +46,11 @@ class _Killer(Teller):
         """Called before each step."""
         primary = self._databases.servers[0]
         if number == self._at:
-            threading.Timer(0.2, primary.kill).start()
+            self._timer = threading.Timer(0.2, primary.kill)
+            self._timer.start()
             self.killed = True
         elif number == self._at + 1:
+            self._timer.join()  # a step may be quicker than that
             _start_again(self._databases)
 
 

@@ -35,6 +35,7 @@ def test_a_killed_server_keeps_what_it_acknowledged_and_replicates_again(lab: Ma
     first, second = lab.servers(2)
     pair(first, second)
     first.run("CREATE DATABASE cloud", TABLE, "INSERT INTO cloud.note (text) VALUES ('one')")
+    wait_caught_up(second, first)
     first.kill()
     with pytest.raises(pymysql.err.OperationalError):
         first.connect()

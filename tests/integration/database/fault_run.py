@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "mysqlfailover" / "tests"))
 
-from failover_site import PASSWORD, USER, FailoverSite
+from failover_site import PASSWORD, USER, FailoverSite, start_as_copy
 from holdfast.errors import OutcomeUnknown, StoreUnavailable
 from holdfast.hooks.store import Insert
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
@@ -228,10 +228,9 @@ class FaultRun:
             each.copy_from(good)
         good.start()
         for each, source in zip(self.chain, [self.site.servers[1], *self.chain], strict=False):
-            each.start()
-            position = good.value("@@gtid_current_pos")
-            each.run("STOP ALL SLAVES", "RESET SLAVE ALL", f"SET GLOBAL gtid_slave_pos = '{position}'")
-            wait_caught_up(source, good) if source is not good else None
+            start_as_copy(each)
+            if source is not good:
+                wait_caught_up(source, good)
             follow(each, source)
 
     def _streams(self) -> list[tuple[MariaDb, MariaDb]]:
