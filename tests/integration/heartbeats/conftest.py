@@ -65,7 +65,7 @@ def nfs_server() -> Iterator[NfsServer]:
     wanted = ("ganesha.nfsd", "rpcbind", "nfs-ls", "ip", "unshare")
     vfs = ("usr/lib/*/ganesha/libfsalvfs.so",)
     need(*packages, present=lambda: _found(wanted, ("nfs",), vfs))
-    server = NfsServer(_root(), random.randrange(10000))
+    server = NfsServer(_root())
     try:
         server.start()
         yield server
@@ -75,7 +75,7 @@ def nfs_server() -> Iterator[NfsServer]:
 
 def _tgtd(chap: bool) -> Iterator[IscsiServer]:
     need("tgt", "libiscsi7", "iproute2", present=lambda: _found(("tgtd", "tgtadm", "ip", "unshare"), ("iscsi",)))
-    server = IscsiServer(_root(), random.randrange(10000), chap)
+    server = IscsiServer(_root(), chap)
     try:
         server.start()
         yield server

@@ -16,21 +16,28 @@ CHAP_USER, CHAP_PASSWORD = "beats", "twelve-chars-s3cret"
 class IscsiServer:
     """One target with LUN 1, a file of 8 MiB, at `address`. With `chap`, it asks for a password."""
 
-    def __init__(self, root: Path, number: int, chap: bool = False) -> None:
+    def __init__(self, root: Path, chap: bool = False) -> None:
         self.disk = root / "lun1.img"
         self.disk.touch()
         os.truncate(self.disk, 8 << 20)
         self._root = root
         self._chap = chap
-        self.network = PrivateNetwork("hfi", 214, number)
-        self.address = self.network.far
+        self.network = PrivateNetwork("hfi", 231)
+        # Nobody else's daemon listens there, not even before ours does.
+        self._environment = os.environ | {"TGT_IPC_SOCKET": str(root / "control")}
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it serves; known once it is started."""
+        return self.network.far
 
     def start(self) -> None:
         """Serve."""
         self.network.make()
         self._process = subprocess.Popen(
             self.network.inside(f"exec tgtd -f --iscsi portal={self.address}:3260"),
+            env=self._environment,
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -47,10 +54,9 @@ class IscsiServer:
             self.admin("account", "bind", "--tid", "1", "--user", CHAP_USER)
 
     def admin(self, mode: str, op: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A `tgtadm` command, inside."""
-        assert self._process is not None
-        inside = ["nsenter", "-t", str(self._process.pid), "-m", "-n", "tgtadm", "--lld", "iscsi", "--mode", mode]
-        return subprocess.run([*inside, "--op", op, *words], check=check, capture_output=True, text=True)
+        """A `tgtadm` command, to this server and no other."""
+        line = ["tgtadm", "--lld", "iscsi", "--mode", mode, "--op", op, *words]
+        return subprocess.run(line, env=self._environment, check=check, capture_output=True, text=True)
 
     def protect(self, on: bool) -> None:
         """Make the LUN read-only, or writable again."""

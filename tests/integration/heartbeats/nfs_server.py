@@ -23,14 +23,18 @@ EXPORT {{
 class NfsServer:
     """One export, `share`, at `address`."""
 
-    def __init__(self, root: Path, number: int) -> None:
+    def __init__(self, root: Path) -> None:
         self.share = root / "share"
         self.share.mkdir(parents=True)
         (root / "recovery").mkdir()
         self._root = root
-        self.network = PrivateNetwork("hfn", 213, number)
-        self.address = self.network.far
+        self.network = PrivateNetwork("hfn", 230)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it serves; known once it is started."""
+        return self.network.far
 
     def start(self) -> None:
         """Serve; returns once a client sees the export."""

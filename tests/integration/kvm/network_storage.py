@@ -1,6 +1,5 @@
 """Real NFS and iSCSI servers for VMs' disks; those that the heartbeats' tests start."""
 
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +23,7 @@ def _root() -> Path:
 def nfs() -> NfsServer:
     """nfs-ganesha with one export, not started yet."""
     install("nfs-ganesha", "nfs-ganesha-vfs", "rpcbind", "libnfs-utils", "libnfs13", "iproute2")
-    return NfsServer(_root(), random.randrange(10000))
+    return NfsServer(_root())
 
 
 def nfs_pool(server: NfsServer) -> PoolView:
@@ -35,7 +34,7 @@ def nfs_pool(server: NfsServer) -> PoolView:
 def iscsi() -> IscsiServer:
     """tgtd with LUN 1, not started yet."""
     install("tgt", "libiscsi7", "iproute2")
-    return IscsiServer(_root(), random.randrange(10000))
+    return IscsiServer(_root())
 
 
 def add_lun(server: IscsiServer, number: int, size: int, content: Path | None = None) -> Path:
