@@ -196,6 +196,8 @@ class StoppableMount(HeartbeatBench):
     def unmount(self) -> None:
         """Leave an ordinary folder where the share was."""
         subprocess.run(["umount", "-l", str(self.point)], check=False, capture_output=True)
+        # It would not end of itself while another mount namespace has a copy of the mount.
+        self._process.kill()
         self._process.wait(10)
 
     def close(self) -> None:
