@@ -11,6 +11,7 @@ from holdfast_manager.actor import HostActor
 from holdfast_manager.comparison import LOST, Comparison
 from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
+from holdfast_manager.link import Link
 from holdfast_manager.standing_orders import StandingOrders
 
 log = logging.getLogger("holdfast.manager.connections")
@@ -53,11 +54,24 @@ class Connections:
 
     def _agreed(self, actor: HostActor) -> None:
         """The host just answered: its row may still say otherwise, if the store was away when it came back."""
-        host = self._desk.inventory.hosts.get(actor.host.id)
-        if host is not None and host.status != HostStatus.UP:
+        host, link = self._desk.inventory.hosts.get(actor.host.id), self._desk.links.links.get(actor.host.uuid)
+        if host is None or link is None:
+            return
+        if link.size is not None and _size_of(host) != link.size:
+            self._desk.spawn(self._set_up(actor, link, link.size))
+        elif host.status != HostStatus.UP:
             self._desk.spawn(self._set_status(actor, HostStatus.UP))
 
-    async def _set_status(self, actor: HostActor, status: HostStatus, **values: object) -> None:
+    async def _set_up(self, actor: HostActor, link: Link, size: tuple[int, int, int]) -> None:
+        """Store the size as well. Batches are written in the order of their coming, so the last word stays."""
+        link.size_sent = size
+        values = dict(zip(("cpus", "speed", "ram"), size, strict=True))
+        stored = await self._set_status(actor, HostStatus.UP, mgmt_server_id=self._desk.msid, **values)
+        if not stored and link.size_sent == size:
+            link.size_sent = None
+
+    async def _set_status(self, actor: HostActor, status: HostStatus, **values: object) -> bool:
+        """Whether it is stored."""
         host = actor.host
         event = self._desk.journal.event("HOST.STATUS", f"host {host.name} is {status}", resource=host.uuid)
         changes: list[Change] = [
@@ -65,21 +79,22 @@ class Connections:
             Update(Host, host.id, {"status": status, **values}),
             event,
         ]
+        stored = True
         try:
             await self._desk.memory.commit(changes)
         except HoldfastError as problem:
+            stored = False
             log.warning("host %s: status %s was not stored: %s", host.name, status, problem)
         self._desk.ring_inventory()
+        return stored
 
     async def _connected(self, uuid: str, boot_id: str) -> None:
         actor, link = self._hosts.actors.get(uuid), self._desk.links.links.get(uuid)
-        if actor is None or link is None or link.boot_id != boot_id:
+        if actor is None or link is None or link.boot_id != boot_id or link.size is None:
             return
         self._orders.connected(uuid)
-        size = dict(zip(("cpus", "speed", "ram"), link.size or (), strict=False))
-        known = (actor.host.cpus, actor.host.speed, actor.host.ram)
-        if actor.host.status != HostStatus.UP or known != link.size:
-            await self._set_status(actor, HostStatus.UP, mgmt_server_id=self._desk.msid, **size)
+        if actor.host.status != HostStatus.UP or (link.size_sent or _size_of(actor.host)) != link.size:
+            await self._set_up(actor, link, link.size)
         self._comparison.want(uuid)
 
     # --- VMs ---------------------------------------------------------------------------------------------------
@@ -104,3 +119,7 @@ class Connections:
         running = permits[0].state == PermitState.RUNNING
         if not running or not await self._comparison.end(actor, vms[0], permits[0], report):
             self._comparison.want(uuid)
+
+
+def _size_of(host: Host) -> tuple[int, int, int]:
+    return host.cpus, host.speed, host.ram

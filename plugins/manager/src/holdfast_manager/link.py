@@ -14,7 +14,9 @@ from holdfast.runtime import Clock
 class Link:
     """What one host's agent last said."""
 
-    __slots__ = ("armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "told_at", "told_silent")
+    __slots__ = (
+        "armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "size_sent", "told_at", "told_silent",
+    )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.heard_at = now
@@ -26,6 +28,9 @@ class Link:
         """What the agent confirmed of its storage lease; None before it confirmed its orders to this server."""
         self.connected = False
         self.size: tuple[int, int, int] | None = None
+        """CPUs, MHz per CPU, bytes of memory."""
+        self.size_sent: tuple[int, int, int] | None = None
+        """The size that the store was given last: the row that is known here may be older. None: what the row says."""
         self.told_at = now
         self.told_silent = False
 
