@@ -1,6 +1,7 @@
 """Out-of-band management as an operator uses it, through the API, against real `ipmi_sim` BMCs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +16,20 @@ NEW_PASSWORD = "Fresh-pass-4711"  # made up; within the 16 bytes that every BMC 
 ANOTHER_UUID = "11111111-2222-4333-8444-555555555555"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Two hosts behind ipmi_sim, nothing configured."""
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A host behind ipmi_sim, nothing configured. Each test has its own: they switch power, accounts and settings."""
     debian_program("ipmi_sim", "openipmi")
-    folder = tmp_path_factory.mktemp("service")
-    with Site(folder, hosts=2, bmcs=IpmiBmcs(folder / "bmcs")) as site:
+    folder = tmp_path / "service"
+    folder.mkdir()
+    with Site(folder, hosts=1, bmcs=IpmiBmcs(folder / "bmcs")) as site:
         site.open()
         site.start_bmcs()
         yield site
 
 
 @pytest.fixture
-def outlet(site: Site, tmp_path: Any) -> Iterator[IpmiSim]:
+def outlet(site: Site, tmp_path: Path) -> Iterator[IpmiSim]:
     """A second real device in front of the victim: it cuts the host's power by itself."""
     folder, world = tmp_path / "outlet", site.server.data_dir / "simulator.db"
     sim = IpmiSim(folder, site.cloud.victim, world, site.cloud.bmc_password)

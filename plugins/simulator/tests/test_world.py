@@ -195,6 +195,31 @@ def test_a_soft_off_needs_a_kernel_that_lives(place: Place) -> None:
     assert [host.condition for host in place.hosts[:2]] == [Condition.HUNG, Condition.OFF]
 
 
+@pytest.mark.parametrize(
+    ("orders", "end"),
+    [
+        ((PowerAction.OFF, PowerAction.OFF, PowerAction.ON), True),
+        ((PowerAction.OFF, PowerAction.RESET), False),
+        ((PowerAction.ON, PowerAction.OFF), False),
+        ((PowerAction.CYCLE, PowerAction.ON), True),
+        ((PowerAction.CYCLE, PowerAction.OFF), False),
+        ((PowerAction.RESET, PowerAction.OFF, PowerAction.CYCLE), True),
+    ],
+)
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_order_given_last_is_so_in_the_end(
+    place: Place, was_on: bool, orders: tuple[PowerAction, ...], end: bool
+) -> None:
+    """Though ON is quicker than OFF: no order overtakes another."""
+    host = place.hosts[0]
+    if not was_on:
+        host.power_off("test")
+    for action in orders:
+        place.switch(host, action)
+    place.site.run(10)
+    assert host.powered is end
+
+
 @pytest.mark.parametrize("mode", list(BmcMode))
 def test_no_mode_of_a_bmc_reads_off_thrice_while_the_chassis_is_on(place: Place, mode: BmcMode) -> None:
     """However often and at whatever distance it is asked: three OFF readings in a row stay a proof."""

@@ -154,7 +154,11 @@ class Bmc:
     # --- carrying out
 
     def carry_out_later(self, action: PowerAction) -> None:
-        """Have the chassis do it after its time, whatever the mode; other BMCs that sit on it end here too."""
+        """Have the chassis do it after its time, whatever the mode; other BMCs that sit on it end here too.
+
+        Switching takes unequal times, but no order overtakes another: what was ordered last is what is so in the end.
+        Only SOFT waits for nobody and holds up nobody: it asks the operating system.
+        """
         physics = self.host.world.physics
         seconds = {
             PowerAction.ON: physics.bmc_on,
@@ -164,7 +168,20 @@ class Bmc:
             PowerAction.SOFT: physics.guest_os_shutdown,
         }.get(action)
         if seconds is not None:
-            self._later(seconds * (self.slowness if self.mode is BmcMode.SLOW else 1.0), action)
+            self._later(self._in_turn(seconds * (self.slowness if self.mode is BmcMode.SLOW else 1.0), action), action)
+
+    def _in_turn(self, seconds: float, action: PowerAction) -> float:
+        """The time of an order, lengthened until those before it are through; a repeated one may pass itself."""
+        if action is PowerAction.SOFT:
+            return seconds
+        now, gap = self.host.world.time.wall(), self.host.world.physics.bmc_status
+        before = [due - now + gap for due, other in self._pending if other not in (action, PowerAction.SOFT)]
+        return max([seconds, *before])
+
+    def _on_again(self) -> None:
+        """The second half of a cycle; an OFF that was ordered since its beginning has the last word."""
+        if all(action is not PowerAction.OFF for _, action in self._pending):
+            self._later(self.host.world.physics.bmc_on, PowerAction.ON)
 
     def _later(self, seconds: float, action: PowerAction) -> None:
         time = self.host.world.time
@@ -184,7 +201,7 @@ class Bmc:
             host.reset("BMC")
         elif action is PowerAction.CYCLE:
             host.power_off("BMC")
-            self._later(self.host.world.physics.bmc_on, PowerAction.ON)
+            self._on_again()
         elif action is PowerAction.OFF or host.condition == "up":
             host.power_off("BMC" if action is PowerAction.OFF else "shut down")
         host.save()

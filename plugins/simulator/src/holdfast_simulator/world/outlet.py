@@ -32,7 +32,7 @@ class Outlet(Bmc):
         if action is PowerAction.ON:
             self.switch(live=True)
         elif action in (PowerAction.CYCLE, PowerAction.RESET):
-            self._later(self.host.world.physics.bmc_on, PowerAction.ON)
+            self._on_again()
         self.host.save()
 
     def switch(self, *, live: bool) -> None:
