@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import IscsiBench, NfsBench, StoppableMount
+from heartbeat_benches import IscsiBench, NfsBench, StoppableMount
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.model.secret import Secret
 from holdfast_conformance import HeartbeatCapabilities, HeartbeatConformance

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import need
+from heartbeat_benches import need
 from holdfast.errors import Unreachable
 from holdfast.model.views import PoolView
 from holdfast_heartbeat_iscsi.driver import IscsiHeartbeat

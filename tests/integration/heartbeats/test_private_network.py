@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import private_network
 import pytest
-from conftest import need
+from heartbeat_benches import need
 from private_network import PrivateNetwork
 
 NET = 232

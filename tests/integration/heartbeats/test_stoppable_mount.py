@@ -2,7 +2,7 @@
 
 import subprocess
 
-from conftest import StoppableMount
+from heartbeat_benches import StoppableMount
 
 
 def test_it_ends_though_another_namespace_has_a_copy(stoppable_mount: StoppableMount) -> None:

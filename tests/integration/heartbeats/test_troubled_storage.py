@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import IscsiBench, NfsBench, StoppableMount, need
+from heartbeat_benches import IscsiBench, NfsBench, StoppableMount, need
 from holdfast.errors import NotFound, Refused, Unreachable
 from holdfast.model.views import PoolView
 from holdfast_heartbeat_iscsi.driver import IscsiHeartbeat
