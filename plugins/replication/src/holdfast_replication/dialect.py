@@ -80,32 +80,32 @@ def channel(row: Row) -> Channel:
     return Channel(
         name=str(_first(row, "Connection_name", "Channel_Name") or ""),
         source_host=str(_first(row, "Master_Host", "Source_Host") or ""),
-        source_port=_number(_first(row, "Master_Port", "Source_Port")),
-        source_id=_number(_first(row, "Master_Server_Id", "Source_Server_Id")),
+        source_port=number(_first(row, "Master_Port", "Source_Port")),
+        source_id=number(_first(row, "Master_Server_Id", "Source_Server_Id")),
         receiving=receiving == "Yes",
         connecting=receiving in ("Connecting", "Preparing"),
         applying=str(_first(row, "Slave_SQL_Running", "Replica_SQL_Running") or "No") == "Yes",
         lag=None if lag is None else float(lag),
-        delay=float(_number(row.get("SQL_Delay"))),
+        delay=float(number(row.get("SQL_Delay"))),
         receive_error=_text(row.get("Last_IO_Error")),
-        receive_errno=_number(row.get("Last_IO_Errno")),
+        receive_errno=number(row.get("Last_IO_Errno")),
         apply_error=_text(row.get("Last_SQL_Error")),
-        apply_errno=_number(row.get("Last_SQL_Errno")),
-        by_gtid=str(row.get("Using_Gtid") or "No") != "No" or _number(row.get("Auto_Position")) == 1,
+        apply_errno=number(row.get("Last_SQL_Errno")),
+        by_gtid=str(row.get("Using_Gtid") or "No") != "No" or number(row.get("Auto_Position")) == 1,
         encrypted=str(_first(row, "Master_SSL_Allowed", "Source_SSL_Allowed") or "No") == "Yes",
         executed_file=_text(_first(row, "Relay_Master_Log_File", "Relay_Source_Log_File")),
-        executed_position=_number(_first(row, "Exec_Master_Log_Pos", "Exec_Source_Log_Pos")),
+        executed_position=number(_first(row, "Exec_Master_Log_Pos", "Exec_Source_Log_Pos")),
     )
 
 
 def registered(row: Row) -> Registered:
     """One row of `SHOW SLAVE HOSTS` or `SHOW REPLICAS`."""
-    return Registered(_number(_first(row, "Server_id", "Server_Id")), _text(row.get("Host")), _number(row.get("Port")))
+    return Registered(number(_first(row, "Server_id", "Server_Id")), _text(row.get("Host")), number(row.get("Port")))
 
 
 def binary_log(row: Row) -> BinaryLog:
     """One row of `SHOW BINARY LOGS`."""
-    return BinaryLog(_text(row.get("Log_name")), _number(row.get("File_size")))
+    return BinaryLog(_text(row.get("Log_name")), number(row.get("File_size")))
 
 
 def semi_sync(variables: Row, status: Row) -> SemiSync:
@@ -116,7 +116,7 @@ def semi_sync(variables: Row, status: Row) -> SemiSync:
     return SemiSync(
         source_enabled=on("rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled"),
         source_active=active("Rpl_semi_sync_source_status", "Rpl_semi_sync_master_status"),
-        clients=_number(clients),
+        clients=number(clients),
         replica_enabled=on("rpl_semi_sync_replica_enabled", "rpl_semi_sync_slave_enabled"),
         replica_active=active("Rpl_semi_sync_replica_status", "Rpl_semi_sync_slave_status"),
     )
@@ -137,11 +137,6 @@ def pairs(rows: Iterable[Row]) -> dict[str, Any]:
     return found
 
 
-def number(value: object) -> int:
-    """A whole number, 0 where the server gave none."""
-    return _number(value)
-
-
 def _reader(values: Row) -> Callable[..., bool]:
     return lambda *names: any(is_on(values.get(name)) for name in names)
 
@@ -150,7 +145,8 @@ def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def _number(value: object) -> int:
+def number(value: object) -> int:
+    """A whole number, 0 where the server gave none."""
     try:
         return int(str(value))
     except ValueError:

@@ -37,11 +37,6 @@ class GtidSet:
         origins = {*self.intervals, *other.intervals}
         return GtidSet({one: _merged((*self.intervals.get(one, ()), *other.intervals.get(one, ()))) for one in origins})
 
-    def only(self, origins: Iterable[str]) -> "GtidSet":
-        """The part that comes from these origins."""
-        wanted = set(origins)
-        return GtidSet({one: found for one, found in self.intervals.items() if one in wanted})
-
     def count(self) -> int:
         """How many numbers it holds."""
         return sum(high - low + 1 for found in self.intervals.values() for low, high in found)

@@ -130,7 +130,6 @@ class _State:
             binary_logs=self._binary_logs() if writes_log else (),
             semi_sync=dialect.semi_sync(values, status),
             free_bytes=self._free(),
-            identity=str(values.get("server_uuid") or values.get("server_id") or ""),
             unread=tuple(self._unread),
         )
 

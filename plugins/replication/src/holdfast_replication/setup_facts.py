@@ -7,8 +7,6 @@ from holdfast.hooks.database import DatabaseServer
 from holdfast_replication.reading import connect
 from holdfast_replication.state import ServerState
 
-SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:

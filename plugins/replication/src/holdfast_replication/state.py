@@ -83,7 +83,6 @@ class ServerState:
     binary_logs: tuple[BinaryLog, ...] = ()
     semi_sync: SemiSync = field(default_factory=SemiSync)
     free_bytes: int | None = None
-    identity: str = ""
     unread: tuple[str, ...] = ()
 
     @property
