@@ -102,7 +102,8 @@ class ReplicationService:
         for change in self._watch.take(findings):
             (log.info if change.over else log.warning)("%s", change.text)
             self._unwritten.append(change)
-        writes = await asyncio.to_thread(self._writes_here, context)
+        acts = bool(self._unwritten or self._settings["purge"])
+        writes = acts and await asyncio.to_thread(self._writes_here, context)
         if writes:
             await asyncio.to_thread(self._write, context)
         await asyncio.to_thread(self._tend, servers, snapshot, writes)
