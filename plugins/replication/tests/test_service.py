@@ -11,8 +11,8 @@ from holdfast.bell import ProcessBell
 from holdfast.errors import StoreUnavailable
 from holdfast.hooks.database import DatabaseServer
 from holdfast.hooks.service import ServiceContext
-from holdfast.hooks.store import Query
-from holdfast.model import Alert, Event, Secret
+from holdfast.hooks.store import Insert, Query, Update
+from holdfast.model import Alert, Event, ManagementServer, Moment, Secret
 from holdfast_conformance.mariadb import MariaDbLab
 from holdfast_conformance.mariadb_replication import pair
 from holdfast_conformance.model_store import ModelStore
@@ -55,10 +55,10 @@ class _Store(ModelStore):
         return super().commit(changes)
 
 
-def _context(servers: list[Any], folder: Path, store: Any = None) -> ServiceContext:
+def _context(servers: list[Any], folder: Path, store: Any = None, name: str = "ms1") -> ServiceContext:
     database = _Database(servers)
     return ServiceContext(
-        name="ms1",
+        name=name,
         config=SimpleNamespace(server=SimpleNamespace(data_dir=folder)),
         settings={},
         plugins=SimpleNamespace(driver=lambda point: database),
@@ -127,6 +127,41 @@ def test_a_stopped_stream_is_an_event_and_an_alert_and_its_end_an_event(
     assert ["applies nothing" in text for text in events()] == [True, True]
     assert events()[1].startswith("no longer true")
     assert len(store.select(Alert, Query())) == 1
+
+
+def test_what_another_server_tells_is_not_told_again(
+    servers: list[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second server leaves it to the first while that lives, and tells only what comes after it has gone."""
+    store = _Store()
+    (first, _second) = store.commit([Insert(_server("ms1", 1)), Insert(_server("ms2", 2))])
+
+    async def beat() -> None:
+        for number in range(1, 10_000):
+            store.commit([Update(ManagementServer, first, {"last_update": Moment(float(number))})])
+            await asyncio.sleep(0.1)  # as a living server does
+
+    async def life() -> None:
+        context, service = _context(servers, tmp_path, store, "ms2"), _service()
+        beating = asyncio.create_task(beat())
+        await service.start(context)
+        servers[1].run("STOP SLAVE SQL_THREAD")
+        await _until(lambda: "applies nothing" in caplog.text)
+        await _until(lambda: not service._unwritten)
+        beating.cancel()
+        store.commit([Update(ManagementServer, first, {"removed": Moment(1.0)})])
+        servers[1].run("START SLAVE SQL_THREAD")
+        await _until(lambda: store.count(Event, Query()) > 0)
+        await service.stop()
+
+    caplog.set_level("INFO", logger="holdfast.replication")
+    asyncio.run(life())
+    (only,) = store.select(Event, Query())
+    assert only.description.startswith("no longer true")
+
+
+def _server(name: str, msid: int) -> ManagementServer:
+    return ManagementServer(uuid=name, msid=msid, runid=1, name=name)
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from holdfast_replication.nodes import nodes_of
 from holdfast_replication.purging import purge
 from holdfast_replication.reading import read_all
 from holdfast_replication.state import Snapshot
+from holdfast_replication.turns import PATIENCE_SECONDS, Turn, Turns
 
 log = logging.getLogger("holdfast.replication")
 
@@ -54,7 +55,8 @@ class ReplicationService:
         self._settings = settings
         self._limits = limits_of(settings)
         self._watch = Watch()
-        self._unwritten: deque[Change] = deque(maxlen=1000)
+        self._unwritten: deque[tuple[float, Change]] = deque(maxlen=1000)
+        """With the moment of each, by the clock that only rises."""
         self._nodes: list[dict[str, Any]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -67,6 +69,7 @@ class ReplicationService:
                 "[server] services has replication, but the chosen database has no servers to watch; take it out, or "
                 'choose [database] driver = "mysql"'
             )
+        self._turns = Turns(context.name, max(PATIENCE_SECONDS, 4 * self._settings["every"]))
         self._memory = Memory(context.config.server.data_dir / "binary-logs.json")
         context.live["replication.nodes"] = lambda: list(self._nodes)
         self._task = asyncio.create_task(self._run(context, servers), name="replication")
@@ -101,26 +104,32 @@ class ReplicationService:
         self._nodes = nodes_of(snapshot, findings)
         for change in self._watch.take(findings):
             (log.info if change.over else log.warning)("%s", change.text)
-            self._unwritten.append(change)
+            self._unwritten.append((time.monotonic(), change))
         acts = bool(self._unwritten or self._settings["purge"])
-        writes = acts and await asyncio.to_thread(self._writes_here, context)
-        if writes:
+        turn = await asyncio.to_thread(self._whose_turn, context) if acts else Turn.UNKNOWN
+        if turn is Turn.OURS:
             await asyncio.to_thread(self._write, context)
-        await asyncio.to_thread(self._tend, servers, snapshot, writes)
+        elif turn is Turn.THEIRS:
+            self._leave_to_others()
+        await asyncio.to_thread(self._tend, servers, snapshot, turn is Turn.OURS)
 
-    def _writes_here(self, context: ServiceContext) -> bool:
-        """Whether this is the one management server that tells: the first of those that are up."""
+    def _whose_turn(self, context: ServiceContext) -> Turn:
         try:
-            up = context.store.select(
-                ManagementServer, Query(equal={"removed": None, "state": "Up"}, order=("msid",), limit=1)
-            )
+            up = context.store.select(ManagementServer, Query(equal={"removed": None, "state": "Up"}, order=("msid",)))
         except HoldfastError:
-            return False  # what there is to tell waits until the database answers
-        return not up or up[0].name == context.name
+            self._turns.forget()
+            return Turn.UNKNOWN  # what there is to tell waits until the database answers
+        return self._turns.whose(up, time.monotonic())
+
+    def _leave_to_others(self) -> None:
+        """Forget what the server that tells has seen as well, for it lived long enough afterwards to look twice."""
+        until = self._turns.heard - 2 * self._settings["every"]
+        while self._unwritten and self._unwritten[0][0] <= until:
+            self._unwritten.popleft()
 
     def _write(self, context: ServiceContext) -> None:
         while self._unwritten:
-            change = self._unwritten[0]
+            _, change = self._unwritten[0]
             try:
                 context.store.commit(rows_of(change, time.time()))
             except HoldfastError as problem:
