@@ -1,8 +1,10 @@
 """Pools of blocking calls under virtual time."""
 
 import asyncio
+import contextvars
 
 import pytest
+from greenlet import getcurrent  # type: ignore[import-untyped]
 from holdfast.errors import DeadlineExceeded, Unreachable
 from holdfast_simulator.site import VirtualSite
 from holdfast_simulator.virtual_runtime import EPOCH, VirtualCallPool, VirtualClock
@@ -107,6 +109,54 @@ def test_a_crash_ends_calls_in_the_middle() -> None:
         site.run(20)
         assert seen == ["before"]
     assert seen == ["before"]
+
+
+def test_calls_take_turns_in_the_same_greenlets() -> None:
+    """Calls one after the other share one; two at once have one each; each sees its own context and no other's."""
+    own: contextvars.ContextVar[int] = contextvars.ContextVar("own")
+    with VirtualSite() as site:
+        pool, seen = VirtualCallPool(site.loop, "test", 5), []
+
+        def work(number: int) -> int:
+            own.set(number)
+            site.time.sleep(1)
+            seen.append((getcurrent(), own.get()))
+            return number
+
+        async def main() -> None:
+            for number in range(3):
+                assert await pool.call(10, work, number) == number
+            await asyncio.gather(pool.call(10, work, 3), pool.call(10, work, 4))
+            assert own.get(None) is None
+
+        site.loop.run_until_complete(main())
+        assert [number for _, number in seen] == [0, 1, 2, 3, 4]
+        assert len({greenlet for greenlet, _ in seen[:3]}) == 1
+        assert len({greenlet for greenlet, _ in seen[3:]}) == 2
+        greenlets = {greenlet for greenlet, _ in seen}
+        assert not any(greenlet.dead for greenlet in greenlets)
+    assert all(greenlet.dead for greenlet in greenlets)
+
+
+def test_the_greenlet_of_a_crashed_call_is_never_used_again() -> None:
+    """It may be stuck anywhere."""
+    with VirtualSite() as site:
+        life, seen = site.open("ms1"), []
+
+        def work() -> None:
+            seen.append(getcurrent())
+            site.time.sleep(5)
+
+        async def main() -> None:
+            await life.runtime.pool("test", 2).call(10, work)
+
+        site.loop.spawn(life.process, main())
+        site.run(1)
+        site.crash(life)
+        site.loop.bury(life.process)
+        assert seen[0].dead
+        site.call(work)
+        assert seen[0] is not seen[1]
 
 
 def test_clocks_are_each_machines_own() -> None:

@@ -15,6 +15,8 @@ from typing import Any, TypeVarTuple
 
 from greenlet import GreenletExit, greenlet  # type: ignore[import-untyped]
 
+from holdfast_simulator.workers import Workers
+
 PROCESS: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("holdfast_simulated_process", default=None)
 """Whose code runs now; None is the simulated world itself."""
 
@@ -94,6 +96,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._halted = False
         self.handles_run = 0
         self.problems: list[str] = []
+        self.workers = Workers()
         self.world_context = contextvars.Context()
         self.set_exception_handler(self._note_problem)
 
@@ -269,6 +272,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._shut = True
         self._queue.clear()
         self._timers.clear()
+        self.workers.close()
         super().close()
 
 

@@ -50,16 +50,25 @@ class VirtualClock:
 class _Job:
     """One blocking call on its way through a pool."""
 
-    __slots__ = ("args", "context", "function", "future", "kwargs")
+    __slots__ = ("args", "context", "deadline", "function", "future", "kwargs", "since", "timer")
 
     def __init__(
-        self, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        future: asyncio.Future[Any],
+        since: float,
+        deadline: float,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         self.future = future
+        self.since = since
+        self.deadline = deadline
         self.function = function
         self.args = args
         self.kwargs = kwargs
         self.context = contextvars.copy_context()
+        self.timer: VirtualHandle | None = None
 
 
 class VirtualCallPool:
@@ -86,40 +95,45 @@ class VirtualCallPool:
 
     async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Result of `function(*args)`, or `DeadlineExceeded` after `deadline` seconds."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        job = _Job(future, function, args, kwargs)
+        loop = self._loop
+        future: asyncio.Future[T] = loop.create_future()
+        job = _Job(future, loop._now, deadline, function, args, kwargs)
         if self._running < self._limit:
             self._running += 1
-            self._loop.call_soon(self._start, job)
+            loop.call_soon(self._start, job, context=job.context)
         else:
             self._waiting.append(job)
-        timer = self._loop.call_later(deadline, self._expire, future, deadline, function)
+            self._set_timer(job)
         try:
             return await future
         finally:
-            timer.cancel()
+            if job.timer is not None:
+                job.timer.cancel()
 
-    def _expire(self, future: asyncio.Future[Any], deadline: float, function: Callable[..., Any]) -> None:
-        if not future.done():
-            what = getattr(function, "__qualname__", repr(function))
-            _fail(future, DeadlineExceeded(f"{what}: no answer within {deadline:g} s (pool {self._name})"))
+    def _set_timer(self, job: _Job) -> None:
+        job.timer = self._loop.call_at(job.since + job.deadline, self._expire, job, context=job.context)
+
+    def _expire(self, job: _Job) -> None:
+        if not job.future.done():
+            what = getattr(job.function, "__qualname__", repr(job.function))
+            _fail(job.future, DeadlineExceeded(f"{what}: no answer within {job.deadline:g} s (pool {self._name})"))
 
     def _start(self, job: _Job) -> None:
-        runner = greenlet(self._run)
-        runner.gr_context = job.context
         process = PROCESS.get()
-        if process is not None:
-            process.greenlets.add(runner)
-        runner.switch(job, process)
+        self._loop.workers.run(job.context, self._run, job, process)
+        if job.timer is None and not job.future.done():
+            self._set_timer(job)  # only now: most calls have ended at once
 
     def _run(self, job: _Job, process: Process | None) -> None:
+        if process is not None:
+            process.greenlets.add(getcurrent())
         try:
             if not job.future.done():
                 result = job.function(*job.args, **job.kwargs)
                 if not job.future.done():
                     job.future.set_result(result)
         except GreenletExit:
-            return
+            raise
         except BaseException as problem:
             if not job.future.done():
                 _fail(job.future, problem)
@@ -201,10 +215,10 @@ def run_side_by_side(
     waiter, process = VirtualWaiter(loop), PROCESS.get()
 
     def carry_out(number: int, call: Callable[[], T]) -> None:
+        if process is not None:
+            process.greenlets.add(getcurrent())
         try:
             outcome: T | Exception = call()
-        except GreenletExit:
-            return
         except Exception as problem:
             outcome = problem
         finally:
@@ -215,11 +229,7 @@ def run_side_by_side(
             waiter.set(True)
 
     def begin(number: int, call: Callable[[], T]) -> None:
-        runner = greenlet(carry_out)
-        runner.gr_context = contextvars.copy_context()
-        if process is not None:
-            process.greenlets.add(runner)
-        runner.switch(number, call)
+        loop.workers.run(contextvars.copy_context(), carry_out, number, call)
 
     for number, call in enumerate(calls):
         loop.call_soon(begin, number, call)
