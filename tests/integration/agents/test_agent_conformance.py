@@ -1,8 +1,8 @@
 """The conformance kit on the stand-in for drivers that live on hosts: through TLS, a real agent and its driver."""
 
-import itertools
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -24,14 +24,13 @@ class AgentBench(HypervisorBench):
 
     def __init__(self, agent: Agent, proxy: TcpFaultProxy, driver: Hypervisor) -> None:
         self._agent, self._proxy, self._driver = agent, proxy, driver
-        self._numbers = itertools.count(1)
 
     @property
     def host(self) -> HostView:
         return HostView(UUID, "host1", HYPERVISOR, "z", "p", "c", owner_epoch=1)
 
     def new_vm(self) -> VmSpec:
-        name = f"vm-{next(self._numbers)}-{id(self):x}"
+        name = f"vm-{uuid.uuid4()}"  # the agent is shared, and remembers the VMs of all tests
         return VmSpec(name, name, name, 1, 500, 256)
 
     def make_unreachable(self) -> None:
