@@ -55,6 +55,7 @@ class PilotedConnection(Connection):
     line: Line
     token: bytes | None = None
     """Set at the beginning of a transaction that its caller marked as safe to run again."""
+    _settled: bool = False
     _open: bool = True
     """Whether statements may pass: nothing is guarded, or this transaction has passed its guard."""
     _counted: bool = False
@@ -66,6 +67,7 @@ class PilotedConnection(Connection):
         self.line = Line(int(thread), int(self._sock.getsockname()[1]))  # type: ignore[attr-defined]
         self._open = standing.epoch == 0
         self._counted = standing.host is not None and standing.host.number > 0
+        self._settled = True
 
     @property
     def is_dead(self) -> bool:
@@ -81,7 +83,8 @@ class PilotedConnection(Connection):
                 self.pilot.count_statement()
             return super().query(sql, unbuffered)
         except (OperationalError, InterfaceError) as problem:
-            if isinstance(problem, Undone) or not self._broke(problem):
+            # While it is being opened, whoever opens it tells the pilot.
+            if not self._settled or isinstance(problem, Undone) or not self._broke(problem):
                 raise
             raise self._explained(sql, problem) from problem
 

@@ -167,13 +167,13 @@ class MySqlDatabase(Database):
             seconds = min(self._plan.connect_seconds, max(until - time.monotonic(), 0.1))
             try:
                 made = connect(PilotedConnection, self._plan, standing.host, seconds, self._plan.answer_seconds)
+                if standing.read_only:
+                    made.query("SET SESSION TRANSACTION READ ONLY")
             except MySQLError as problem:
                 if not is_silence(problem) or time.monotonic() >= until:
                     raise
                 self._pilot.failed(standing, problem)
                 continue
-            if standing.read_only:
-                made.query("SET SESSION TRANSACTION READ ONLY")
             let_the_kernel_watch(made, self._plan.answer_seconds)
             made.settle(self._pilot, standing)
             self._pilot.lines.add(made)
