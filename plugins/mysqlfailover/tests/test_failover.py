@@ -33,9 +33,10 @@ def test_writing_goes_on_when_the_first_host_is_lost(site: FailoverSite, how: st
 def test_callers_that_wait_for_an_answer_are_woken(site: FailoverSite) -> None:
     """Twenty threads in the middle of statements on a host that hangs: all go on elsewhere at once, none waits for its
     own time-out."""
-    first, _second = site.servers
+    first, second = site.servers
     engine = site.driver({"connect_seconds": 0.6, "answer_seconds": 60.0}).engine()
     write(engine, TABLE)
+    wait_caught_up(second, first)
     inside, problems = threading.Barrier(21), []
 
     def work() -> None:
@@ -68,6 +69,7 @@ def test_connections_opened_while_the_first_host_is_down_do_not_try_it(site: Fai
     first, second = site.servers
     engine = site.driver({"connect_seconds": 0.6}).engine()
     assert port_of(engine) == first.port
+    wait_caught_up(second, first)
     first.freeze()
     began = time.monotonic()
     assert port_of(engine) == second.port
@@ -84,6 +86,7 @@ def test_writing_goes_back_after_the_time_that_was_set(site: FailoverSite) -> No
     first, second = site.servers
     engine = site.driver(secondsBeforeRetryMaster=1, queriesBeforeRetryMaster=0).engine()
     write(engine, TABLE)
+    wait_caught_up(second, first)
     first.kill()
     write(engine, "INSERT INTO note (text) VALUES ('while it was down')")
     assert port_of(engine) == second.port
@@ -100,6 +103,7 @@ def test_writing_goes_back_after_the_number_of_statements_that_was_set(site: Fai
     first, second = site.servers
     engine = site.driver(secondsBeforeRetryMaster=0, queriesBeforeRetryMaster=40).engine()
     write(engine, TABLE)
+    wait_caught_up(second, first)
     first.kill()
     write(engine, "INSERT INTO note (text) VALUES ('x')")
     first.start()
@@ -114,6 +118,7 @@ def test_a_transaction_is_not_cut_by_going_back(site: FailoverSite) -> None:
     first, second = site.servers
     engine = site.driver(secondsBeforeRetryMaster=1).engine()
     write(engine, TABLE)
+    wait_caught_up(second, first)
     first.kill()
     write(engine, "INSERT INTO note (text) VALUES ('before')")
     with engine.begin() as connection:
