@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from holdfast.model import GuestState, HAState, PermitState, StoragePool, VmState, WorkStep
+from holdfast.errors import Conflict
+from holdfast.model import GuestState, HAState, PermitState, ResourceState, StoragePool, VmState, WorkStep
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.host import Size
 from holdfast_simulator.world.physics import Physics
@@ -339,3 +340,30 @@ def test_big_hosts_and_small_hosts_are_told_apart(make_bed: Callable[..., Bed]) 
     _lose_h1(bed)
     bed.run_until(lambda: bed.runs_elsewhere(1, vm), 15)
     assert bed.vm(vm).host_id == 2
+
+
+def test_a_host_that_was_just_fenced_is_no_candidate(make_bed: Callable[..., Bed]) -> None:
+    """Though the tables as last read call it up and open, and it is the emptiest: nothing is planned in vain."""
+    bed = make_bed(hosts=4, servers=1, settings={"ha.checking.interval": "60"})
+    first, second = bed.add_vm("vm1", 1), bed.add_vm("vm2", 2)
+    for host in (3, 4):
+        for number in range(3):
+            bed.add_vm(f"other{host}{number}", host)
+    runs, refusals = bed.managers["ms1"].runs, []
+    permit = runs.permit
+
+    async def watched(*args: Any) -> Any:
+        try:
+            return await permit(*args)
+        except Conflict as problem:
+            refusals.append(str(problem))
+            raise
+
+    runs.permit = watched  # type: ignore[method-assign]
+    _lose_h1(bed)
+    bed.run(0.9)
+    bed.machine("h2").power_off("power loss")
+    bed.run_until(lambda: bed.runs_elsewhere(1, first) and bed.runs_elsewhere(2, second), 20)
+    assert {bed.host(host).resource_state for host in (1, 2)} == {ResourceState.MAINTENANCE}
+    assert refusals == []
+    bed.check_once()

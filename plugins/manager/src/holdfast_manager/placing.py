@@ -9,7 +9,6 @@ from holdfast.hooks.placement import HostRoom, Purpose, Request
 from holdfast.hooks.points import POINTS
 from holdfast.model import Host, Vm
 
-from holdfast_manager.census import SILENT
 from holdfast_manager.desk import Desk
 
 
@@ -42,15 +41,14 @@ class Placing:
         inventory = self._desk.inventory
         zones = sorted(set(zone_ids))
         rooms = {h.id: inventory.room(h) for h in inventory.hosts.values() if h.data_center_id in zones}
-        for host_id, doubtful in rooms.items():
-            state = self._desk.states.get(host_id)
-            if state in SILENT:
-                doubtful.up, doubtful.why_not = False, f"its HA state is {state}"
+        for host_id, room in rooms.items():
+            # Also one that was fenced since the tables were read: it would be the emptiest of all.
+            if not self._desk.is_undoubted(inventory.hosts[host_id]):
+                room.up, room.why_not = False, f"its HA state is {self._desk.states.get(host_id)}"
         for host_id, use in (await self._desk.usage.of(zones)).items():
-            room = rooms.get(host_id)
-            if room is not None:
-                room.used_cpu, room.used_ram, room.vm_count = use.cpu, use.ram, use.vms
-                room.groups = use.groups.copy()
+            if (used := rooms.get(host_id)) is not None:
+                used.used_cpu, used.used_ram, used.vm_count = use.cpu, use.ram, use.vms
+                used.groups = use.groups.copy()
         return list(rooms.values())
 
     def request(
