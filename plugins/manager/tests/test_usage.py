@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from holdfast.hooks.store import Query
-from holdfast.model import Host, Vm, VmState
+from holdfast.model import HAState, Host, Vm, VmState
 from holdfast_manager.runs import Placed
 from holdfast_manager.usage import HostUse
 from manager_bed import Bed
@@ -41,6 +41,20 @@ def _place(bed: Bed, vm_id: int, host_id: int) -> None:
     _run(bed, manager.runs.permit([Placed(vm, host, kind, proof, host)]))
 
 
+def _watch_queries(bed: Bed, record: type) -> list[Query]:
+    """Queries of this record from now on."""
+    memory, asked = bed.managers["ms1"].desk.memory, []
+    select = memory.select
+
+    async def watched(wanted: Any, query: Query) -> Any:
+        if wanted is record:
+            asked.append(query)
+        return await select(wanted, query)
+
+    memory.select = watched  # type: ignore[method-assign]
+    return asked
+
+
 def _watch_reads(bed: Bed) -> list[type]:
     """Records that are read from the store from now on."""
     memory, read = bed.managers["ms1"].desk.memory, []
@@ -67,6 +81,21 @@ def test_own_permits_are_counted_without_reading_a_vm(make_bed: Callable[..., Be
     assert _numbers(uses) == _true(bed)
     assert uses[2].groups == {"web": 2}
     assert Vm not in read
+
+
+def test_a_plan_finds_the_zone_read_when_its_hosts_are_proven_dead(make_bed: Callable[..., Bed]) -> None:
+    """It is read once, when the first of them falls silent; the plan of the restarts has only to look for news."""
+    bed = make_bed(hosts=5, servers=1)
+    lost = [bed.add_vm("vm1", 1), bed.add_vm("vm2", 2)]
+    asked = _watch_queries(bed, Vm)
+    for name in ("h1", "h2"):
+        bed.machine(name).power_off("power loss")
+    bed.run_until(lambda: {bed.state(1), bed.state(2)} <= {HAState.SUSPECT, HAState.CHECKING}, 10, step=0.01)
+    bed.run(0.1)
+    assert [query for query in asked if "data_center_id" in query.equal] == asked
+    assert len(asked) == 1
+    bed.run_until(lambda: all(bed.vm(vm).run_epoch == 2 for vm in lost), 20, step=0.01)
+    assert len([query for query in asked if "data_center_id" in query.equal]) == 1
 
 
 def test_what_another_server_placed_is_seen_at_once(make_bed: Callable[..., Bed]) -> None:

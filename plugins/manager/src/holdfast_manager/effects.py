@@ -169,6 +169,8 @@ class Effects:
             self._kick_restarts()
         elif isinstance(decision, PowerOn):
             spawn(self.power_on(actor))
+        elif isinstance(decision, Moved) and decision.target is HAState.SUSPECT:
+            spawn(self._desk.usage.warm(actor.host.data_center_id))
 
     def _may_act(self, actor: "HostActor") -> bool:
         return not actor.gone and self._desk.membership.owns(actor.host.uuid)

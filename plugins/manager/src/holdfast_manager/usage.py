@@ -5,14 +5,19 @@ one known here are read again, and what this server itself permitted is added wi
 leaves behind is seen at the next whole reading.
 """
 
+import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.errors import HoldfastError
 from holdfast.hooks.store import Query
 from holdfast.model import Host, Vm
 from holdfast.runtime import Clock
 
 from holdfast_manager.memory import Memory
+
+log = logging.getLogger("holdfast.manager.usage")
 
 _KEPT_SECONDS = 5.0
 _SHARE_OF_TIME = 20.0
@@ -52,6 +57,22 @@ class Usage:
         self._memory = memory
         self._clock = clock
         self._zones: dict[int, _Zone] = {}
+        self._reading: dict[int, asyncio.Lock] = {}
+
+    async def warm(self, zone_id: int) -> None:
+        """Read the zone now, if that is due: a host of it may be lost soon, and its restarts should not wait for it."""
+        if self._is_known(zone_id):
+            return
+        try:
+            async with self._lock_of(zone_id):  # a rack's hosts ask for it all at once
+                if not self._is_known(zone_id):
+                    await self._read(zone_id)
+        except HoldfastError as problem:
+            log.info("what runs in zone %d could not be read beforehand: %s", zone_id, problem)
+
+    def _is_known(self, zone_id: int) -> bool:
+        known = self._zones.get(zone_id)
+        return known is not None and self._clock.monotonic() < known.good_until
 
     async def of(self, zone_ids: Iterable[int]) -> Mapping[int, HostUse]:
         """Host id -> what runs, or may run, there now. Raises what the store raises."""
@@ -61,6 +82,13 @@ class Usage:
         return found
 
     async def _of_zone(self, zone_id: int) -> dict[int, HostUse]:
+        async with self._lock_of(zone_id):
+            return await self._read(zone_id)
+
+    def _lock_of(self, zone_id: int) -> asyncio.Lock:
+        return self._reading.setdefault(zone_id, asyncio.Lock())
+
+    async def _read(self, zone_id: int) -> dict[int, HostUse]:
         began = self._clock.monotonic()
         # Hosts before VMs: a VM that came in between is counted, and its host's version tells that it is to be read.
         hosts = await self._memory.select(Host, Query(equal={"data_center_id": zone_id, "removed": None}))
