@@ -74,6 +74,11 @@ def beat(opinion: Opinion, at: float, pool: str = "p1", lasting: float = 5.0, **
     return Evidence(Kind.HEARTBEAT, HOST, opinion, "neighbour", at, f"{pool} {opinion}", 60.0, pool, lasting, **more)
 
 
+def ungranted(at: float, lasting: float = 99.0, opinion: Opinion = Opinion.DEAD, **more: Any) -> Evidence:
+    """For how long no owner can have granted the host life."""
+    return Evidence(Kind.GRANT, HOST, opinion, "manager", at, "no grant", lasting=lasting, **more)
+
+
 def declaration(at: float) -> Evidence:
     """An admin's word."""
     return Evidence(Kind.ADMIN, HOST, Opinion.DEAD, "admin", at, "declared dead by admin")
@@ -172,10 +177,10 @@ class Bed:
         """A health check ends: what the link and the chassis say."""
         return self.answer(AskHealth, (link(word, self.now), power(chassis, self.now)))
 
-    def activity(self, *opinions: Opinion, lasting: float = 5.0) -> tuple[Decision, ...]:
-        """An activity check ends: one opinion per pool."""
+    def activity(self, *opinions: Opinion, lasting: float = 5.0, granted: float = inf) -> tuple[Decision, ...]:
+        """An activity check ends: one opinion per pool. `granted` seconds ago an owner granted the host life."""
         pools = tuple(beat(o, self.now, f"p{n}", lasting) for n, o in enumerate(opinions, 1))
-        return self.answer(AskActivity, pools)
+        return self.answer(AskActivity, (*pools, ungranted(self.now, min(lasting, granted))))
 
     def read(self, opinion: Opinion) -> tuple[Decision, ...]:
         """A read-back ends."""

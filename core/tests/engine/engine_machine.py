@@ -4,7 +4,7 @@ from math import inf
 from random import Random
 from typing import Any
 
-from engine_bed import CALM, HOST, STORM, Bed, RuleBroken, beat, declaration, link, policy, power
+from engine_bed import CALM, HOST, STORM, Bed, RuleBroken, beat, declaration, link, policy, power, ungranted
 from engine_walk import Walk
 from holdfast.engine.brake import Domain
 from holdfast.engine.host import next_due
@@ -127,7 +127,7 @@ class EngineMachine(RuleBasedStateMachine):
         pieces = (link(opinion, now), power(opinion, now))
         observation = (
             HealthSeen(token, pieces),
-            ActivitySeen(token, (beat(opinion, now),)),
+            ActivitySeen(token, (beat(opinion, now), ungranted(now))),
             RecoverDone(token, opinion is Opinion.ALIVE),
             Prepared(token),
             CutDone(token, True),
@@ -152,12 +152,26 @@ class EngineMachine(RuleBasedStateMachine):
         self.bed.answer(AskHealth, (first, *pieces))
 
     @precondition(lambda self: self._asked(AskActivity))
-    @rule(pools=st.lists(OPINIONS, max_size=3), age=AGES, lasting=LASTING, written=st.sampled_from([None, *Opinion]))
-    def activity_check_ends(self, pools: list[Opinion], age: float, lasting: float, written: Opinion | None) -> None:
+    @rule(
+        pools=st.lists(OPINIONS, max_size=3),
+        age=AGES,
+        lasting=LASTING,
+        written=st.sampled_from([None, *Opinion]),
+        granted=st.one_of(st.none(), st.tuples(OPINIONS, LASTING)),
+    )
+    def activity_check_ends(
+        self,
+        pools: list[Opinion],
+        age: float,
+        lasting: float,
+        written: Opinion | None,
+        granted: tuple[Opinion, float] | None,
+    ) -> None:
         at = self.bed.now - age
         beats = tuple(beat(opinion, at, f"p{n}", lasting) for n, opinion in enumerate(pools))
         disks = () if written is None else (Evidence(Kind.ACTIVITY, HOST, written, "neighbour", at, pool="p0"),)
-        self.bed.answer(AskActivity, beats + disks)
+        grants = () if granted is None else (ungranted(at, granted[1], granted[0]),)
+        self.bed.answer(AskActivity, beats + disks + grants)
 
     @precondition(lambda self: self._asked(Recover))
     @rule(accepted=st.booleans())

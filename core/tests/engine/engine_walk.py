@@ -6,7 +6,7 @@ Pure chance rarely gets far into a fence; a world that answers as a real one wou
 from random import Random
 from typing import Any
 
-from engine_bed import CALM, HOST, STORM, Bed, beat, link, policy, power
+from engine_bed import CALM, HOST, STORM, Bed, beat, link, policy, power, ungranted
 from holdfast.engine.incident import (
     ActivitySeen,
     AskActivity,
@@ -120,7 +120,7 @@ class Walk:
         say = self.chance.choice([DEAD, DEAD, ALIVE])
         unasked: dict[type, Observation] = {
             AskHealth: HealthSeen(token, (link(say, now), power(say, now))),
-            AskActivity: ActivitySeen(token, (beat(say, now, lasting=99.0),)),
+            AskActivity: ActivitySeen(token, (beat(say, now, lasting=99.0), ungranted(now))),
             Recover: RecoverDone(token, say is ALIVE),
             Prepare: Prepared(token),
             CutPower: CutDone(token, True),
@@ -145,7 +145,8 @@ class Walk:
             words = self._distorted((self._word(), self._chassis()))
             content = (words,)
         elif kind is AskActivity:
-            content = (self._distorted(tuple(self._pool(n) for n in range(len(self.pools)))),)
+            seen = self._distorted((*(self._pool(n) for n in range(len(self.pools))), self._grant()))
+            content = ((*seen, *self._disks()),)
         elif kind in (CutPower, Recover):
             content = (self._power_command(),)
             if kind is Recover and self.bmc == "good":
@@ -168,6 +169,17 @@ class Walk:
         lasting = 0.0 if self._alive() else self.bed.now - self.stopped_at
         says = UNKNOWN if self.pools[number] == "dark" else ALIVE if lasting <= 4.0 else DEAD
         return beat(says, self.bed.now, f"p{number}", lasting)
+
+    def _disks(self) -> tuple[Evidence, ...]:
+        """Now and then somebody looks at the disks themselves, and may see them written although no beat moves."""
+        if self.chance.random() < 0.98:
+            return ()
+        return (Evidence(Kind.ACTIVITY, HOST, ALIVE, "neighbour", self.bed.now, pool="p0"),)
+
+    def _grant(self) -> Evidence:
+        """A host that stopped long ago may have been granted life until later: its pools died first."""
+        lasting = 0.0 if self._alive() else self.bed.now - self.stopped_at
+        return ungranted(self.bed.now, self.chance.choice([lasting, lasting, lasting, min(lasting, 20.0)]))
 
     def _power_command(self) -> bool:
         if self.bmc == "good" and self._alive():

@@ -1,6 +1,6 @@
 """Faults that tests found in the engine, each kept as the shortest story that showed it."""
 
-from engine_bed import HOST, STORM, Bed, beat, link, policy, power
+from engine_bed import HOST, STORM, Bed, beat, link, policy, power, ungranted
 from holdfast.engine.host import next_due, step
 from holdfast.engine.incident import (
     AskActivity,
@@ -58,8 +58,9 @@ def test_a_resumed_fence_still_looks_for_the_lease() -> None:
 def test_disk_activity_contradicts_a_lapsed_lease() -> None:
     """Heartbeats that stopped prove nothing about a host whose disks are seen being written (S1)."""
     written = Evidence(Kind.ACTIVITY, HOST, ALIVE, "neighbour", 100.0, "disk of vm-1 written", pool="p2")
-    assert lease_expired((beat(DEAD, 100.0, lasting=30.0),), 100.0, 25.0)
-    assert not lease_expired((beat(DEAD, 100.0, lasting=30.0), written), 100.0, 25.0)
+    silent = (beat(DEAD, 100.0, lasting=30.0), ungranted(100.0))
+    assert lease_expired(silent, 100.0, 25.0)
+    assert not lease_expired((*silent, written), 100.0, 25.0)
 
 
 def test_a_lapsed_lease_does_not_take_the_place_of_a_declaration() -> None:

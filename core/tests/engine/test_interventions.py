@@ -1,7 +1,7 @@
 """What people, switches and the brake do to an incident, and what stale or spoilt answers do not do to it."""
 
 import pytest
-from engine_bed import STORM, Bed, beat, in_state, link, power
+from engine_bed import STORM, Bed, beat, in_state, link, power, ungranted
 from holdfast.engine.incident import (
     ActivitySeen,
     AskActivity,
@@ -149,7 +149,7 @@ def test_answers_to_nothing_are_dropped_in_every_state(state: HAState) -> None:
     for token in (before.token - 1, before.token + 1):
         for answer in (
             HealthSeen(token, pieces),
-            ActivitySeen(token, (beat(DEAD, bed.now, lasting=99.0),)),
+            ActivitySeen(token, (beat(DEAD, bed.now, lasting=99.0), ungranted(bed.now))),
             RecoverDone(token, True),
             Prepared(token),
             CutDone(token, True),

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from engine_bed import RuleBroken
+from engine_bed import RuleBroken, ungranted
 from engine_walk import live
 from holdfast.engine import fencing, host, permits, verdict
 from holdfast.engine.brake import Domain
@@ -29,7 +29,7 @@ from holdfast.engine.incident import (
     Step,
 )
 from holdfast.engine.policy import HostPolicy
-from holdfast.model.evidence import Evidence, ProofKind, Verdict
+from holdfast.model.evidence import Evidence, Kind, ProofKind, Verdict
 from holdfast.model.states import HAEvent, Opinion
 from permit_life import TwoRuns, permit_life
 
@@ -89,6 +89,17 @@ def disk_activity_does_not_contradict_a_lease(patch: pytest.MonkeyPatch) -> None
         return real([piece for piece in evidence if piece.opinion is not Opinion.ALIVE], now, needed)
 
     patch.setattr(verdict, "lease_expired", only_beats)
+
+
+@mutant("S1")
+def owners_grants_do_not_delay_a_lease_proof(patch: pytest.MonkeyPatch) -> None:
+    real = verdict.lease_expired
+
+    def only_pools(evidence: Any, now: float, needed: float) -> bool:
+        pools = [piece for piece in evidence if piece.kind is not Kind.GRANT]
+        return real([*pools, ungranted(now)], now, needed)
+
+    patch.setattr(verdict, "lease_expired", only_pools)
 
 
 @mutant("S4")
@@ -197,7 +208,7 @@ def the_link_alone_condemns(patch: pytest.MonkeyPatch) -> None:
     handler(patch, Silent, change)
 
 
-@mutant("S4")
+@mutant("S[14]")
 def the_pools_alone_condemn(patch: pytest.MonkeyPatch) -> None:
     def change(real: Any, record: HostHa, *rest: Any) -> Step:
         after, decisions = real(record._replace(silent=True), *rest)
@@ -257,7 +268,7 @@ def the_brake_counts_each_domain_as_larger(patch: pytest.MonkeyPatch) -> None:
 # --- S8: written down, quarantined, listed, then cut -----------------------------------------------------------------
 
 
-@mutant("S8")
+@mutant("S[48]")
 def power_is_cut_before_it_is_prepared(patch: pytest.MonkeyPatch) -> None:
     real = fencing.begin
 

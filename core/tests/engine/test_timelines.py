@@ -1,7 +1,7 @@
 """Incidents from end to end: what happens when, with the default settings unless said."""
 
 import pytest
-from engine_bed import HOST, Bed, policy
+from engine_bed import HOST, Bed, beat, policy
 from holdfast.engine.incident import (
     AskActivity,
     AskHealth,
@@ -10,6 +10,7 @@ from holdfast.engine.incident import (
     Heard,
     Judged,
     LeaseTerms,
+    Moved,
     PowerOn,
     Prepare,
     Proven,
@@ -20,7 +21,7 @@ from holdfast.engine.incident import (
     Tick,
 )
 from holdfast.model.evidence import Kind, ProofKind
-from holdfast.model.states import HAState, Opinion
+from holdfast.model.states import HAEvent, HAState, Opinion
 
 DEAD, ALIVE, UNKNOWN = Opinion.DEAD, Opinion.ALIVE, Opinion.UNKNOWN
 
@@ -329,6 +330,29 @@ def test_a_lease_that_proves_nothing(case: str) -> None:
     else:
         bed.activity(DEAD, second, lasting=99.0)
     assert not bed.all(Proven)
+
+
+def test_a_lease_proof_waits_for_the_last_grant() -> None:
+    """Its pools have stood still for long, but an owner may have granted it life since: it may yet run."""
+    bed = Bed().enable()
+    bed.tell(Heard(armed=True))
+    bed.fall_silent()
+    bed.activity(DEAD, DEAD, lasting=99.0, granted=24.9)
+    assert not bed.all(Proven)
+    bed.to_due()
+    bed.activity(DEAD, DEAD, lasting=100.0, granted=25.9)
+    bed.answer(Prepare)
+    assert bed.proof().kind is ProofKind.LEASE_EXPIRED
+    assert Kind.GRANT in {piece.kind for piece in bed.all(Moved)[-2].evidence}
+
+
+def test_a_lease_proves_nothing_without_a_word_on_grants() -> None:
+    """Whoever looked did not say that nobody granted it life."""
+    bed = Bed().enable()
+    bed.tell(Heard(armed=True))
+    bed.fall_silent()
+    bed.answer(AskActivity, (beat(DEAD, bed.now, lasting=99.0),))
+    assert HAEvent.LEASE_EXPIRED not in {moved.event for moved in bed.all(Moved)}
 
 
 @pytest.mark.parametrize(

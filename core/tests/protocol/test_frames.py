@@ -1,13 +1,16 @@
 """Frames: whatever bytes come in, in whatever pieces, either the frames that were sent come out or an error."""
 
 import contextlib
+from uuid import UUID
 
 import pytest
+from holdfast.model.views import LifeGrant
 from holdfast.protocol import frames as f
 from hypothesis import given
 from hypothesis import strategies as st
 
 KINDS = st.sampled_from(list(f.FrameKind))
+NUMBERS = st.integers(min_value=0, max_value=2**64 - 1)
 FRAMES = st.lists(st.tuples(KINDS, st.binary(max_size=200)), max_size=20)
 
 
@@ -34,18 +37,38 @@ def test_garbage_is_an_error_or_frames_and_never_more(data: bytes, cuts: list[in
             assert all(len(body) <= 100 for _, body in reader.feed(piece))
 
 
-@given(st.integers(min_value=0, max_value=2**64 - 1), st.booleans())
-def test_beats_are_read_as_they_were_written(sequence: int, armed: bool) -> None:
+@given(NUMBERS, st.booleans(), st.booleans())
+def test_beats_are_read_as_they_were_written(sequence: int, armed: bool, adrift: bool) -> None:
     """Agents' beats and those that another server passes on."""
-    [(kind, body)] = f.FrameReader().feed(f.beat_frame(sequence, armed))
+    [(kind, body)] = f.FrameReader().feed(f.beat_frame(sequence, armed, adrift))
     assert kind is f.FrameKind.BEAT
-    assert f.read_beat(body) == (sequence, armed)
+    assert f.read_beat(body) == (sequence, armed, adrift)
     host = bytes(range(16))
-    [(kind, body)] = f.FrameReader().feed(f.host_beat_frame(host, sequence, armed))
+    [(kind, body)] = f.FrameReader().feed(f.host_beat_frame(host, sequence, armed, adrift))
     assert kind is f.FrameKind.HOST_BEAT
-    assert f.read_host_beat(body) == (host, sequence, armed)
+    assert f.read_host_beat(body) == (host, sequence, armed, adrift)
     [(kind, body)] = f.FrameReader().feed(f.heard_frame(sequence))
     assert f.read_heard(body) == sequence
+
+
+@given(st.uuids(), NUMBERS, NUMBERS, st.text(min_size=1, max_size=16))
+def test_grants_are_read_as_they_were_written(host: UUID, sequence: int, epoch: int, boot_id: str) -> None:
+    """To an agent, and to the server that has it."""
+    granted = LifeGrant(str(host), boot_id, sequence, epoch)
+    [(kind, body)] = f.FrameReader().feed(f.grant_frame(granted))
+    assert kind is f.FrameKind.GRANT
+    assert f.read_grant(body, str(host)) == granted
+    [(kind, body)] = f.FrameReader().feed(f.host_grant_frame(granted))
+    assert kind is f.FrameKind.HOST_GRANT
+    assert f.read_host_grant(body) == granted
+
+
+@pytest.mark.parametrize("boot", [b"", b"\xff", b"x" * 65])
+def test_a_grant_that_names_no_boot_is_an_error(boot: bytes) -> None:
+    """It could be meant for any."""
+    for read, numbers in ((lambda body: f.read_grant(body, "h"), 16), (f.read_host_grant, 32)):
+        with pytest.raises(f.ProtocolError, match="names no boot"):
+            read(bytes(numbers) + boot)
 
 
 def test_an_announced_giant_is_refused_before_it_is_awaited() -> None:

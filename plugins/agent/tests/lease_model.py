@@ -54,6 +54,7 @@ class Model:
         self.concern = False
         self.feed_due: float | None = None
         self.next_step = 0.0
+        self.late_feedings: tuple[float, ...] = (1.0, 3.0, 4.5, 8.0, 9.5)
         self.reset_at: float | None = None
         self.reset_with: list[str] = []
         self.sightings = Sightings()
@@ -108,6 +109,7 @@ class Model:
 
     def _be_malicious(self) -> None:
         if self.malice == "late answer":
+            self._run_a_vm()
             for pool in self.pools:
                 self.sequence += 1
                 self.pools[pool] = self.sequence
@@ -118,6 +120,16 @@ class Model:
             order = vm("late", VIEWS["a"])
             if not feeding.why_no_start(TERMS, self.lease, order, self.host_clock(), self.host_clock()):
                 self.pending.append((self.now + 44.0, self.host_clock(), order))
+
+    def _run_a_vm(self) -> None:
+        """So that there is something that could run twice, if the rules let it start now."""
+        # A feeding that is too late resets the host, and then nothing is left to be shown.
+        self.late_feedings = (1.0, 3.0)
+        spec, clock = vm("kept", VIEWS["a"]), self.host_clock()
+        if self.reset_at is None and not feeding.why_no_start(TERMS, self.lease, spec, clock, clock):
+            self.running[spec.uuid], self.concern = spec, True
+            if not self.counting:
+                self.counting, self.fed_at = True, self.now
 
     def _device(self) -> None:
         seconds = TERMS.watchdog_seconds if self.half else int(TERMS.watchdog)
@@ -151,9 +163,7 @@ class Model:
                 self.grants.remove((asked, arrives))
         if self.link and self.now >= self.next_talk:
             self.next_talk = self.now + 1.0
-            self.heard_at, self.armed_seen = self.now, True
-            if chance.random() < 0.8:
-                self.grants.append((clock, self.now + chance.choice((0.25, 0.25, 4.0, 15.0))))
+            self._talk(clock)
         self._vms(clock)
         if self.feed_due is None and self.now >= self.next_step:
             self.next_step = self.now + 1.0
@@ -162,12 +172,22 @@ class Model:
             if not self.concern:
                 self.counting = False
             elif feeding.may_feed(self.lease, running, clock):
-                self.feed_due = self.now + chance.choice((0.0,) * 12 + (1.0, 3.0, 4.5, 8.0, 9.5))
+                self.feed_due = self.now + chance.choice((0.0,) * 12 + self.late_feedings)
                 if self.malice == "late feeding" and self.now >= self.cut_at and self.lease.ends_at() - clock < 1.0:
                     seconds = TERMS.watchdog_seconds if self.half else int(TERMS.watchdog)
                     self.feed_due = self.now + seconds - 2 * TICK
                 if self.feed_due == self.now:
                     self.fed_at, self.feed_due = self.now, None
+
+    def _talk(self, clock: float) -> None:
+        """A beat to the one owner there is, which hears it at once and often grants, late or not."""
+        self.heard_at, self.armed_seen = self.now, True
+        if self.chance.random() < 0.8:
+            self.grants.append((clock, self.now + self.chance.choice((0.25, 0.25, 4.0, 15.0))))
+
+    def _ungranted(self) -> float:
+        """For how long the owner has heard nothing that it could grant, by its own clock."""
+        return (self.now - self.heard_at) * self.reader_rate
 
     def _vms(self, clock: float) -> None:
         chance = self.chance
@@ -204,7 +224,7 @@ class Model:
 
     def _judge(self) -> None:
         needs = TERMS.lease + TERMS.watchdog + TERMS.margin
-        silent = (self.now - self.heard_at) * self.reader_rate
+        silent = self._ungranted()
         still = len(self.readings) == len(self.pools) and all(seen > needs for seen in self.readings.values())
         if self.proven_at is None and self.armed_seen and silent > needs and still:
             self.proven_at = self.now

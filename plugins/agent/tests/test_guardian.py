@@ -226,6 +226,59 @@ def test_one_pool_is_enough_to_be_fed(bed: Bed) -> None:
     assert bed.guardian.watchdog_armed()
 
 
+def test_an_owners_grant_keeps_a_host_without_storage_from_being_reset(bed: Bed) -> None:
+    """For the lease's time from when the beat was sent that it names; then the watchdog hungers as without it."""
+    bed.begin(orders(A))
+    bed.beaten("a")
+    bed.vms.here = [vm()]
+    assert bed.fed()
+    bed.storage.down.add("a")
+    bed.now += 20
+    assert not bed.fed()
+    bed.guardian.owner_granted(bed.now - 2)
+    assert bed.fed()
+    assert "its owner's grants alone" in bed.guardian.problems()["storage"]
+    bed.now += 7.9
+    assert bed.fed()
+    bed.now += 0.2
+    assert not bed.fed()
+    bed.guardian.owner_granted(bed.now - 10)
+    assert not bed.fed()
+
+
+def test_nothing_starts_on_a_grant_alone(bed: Bed) -> None:
+    """What is started needs a pool that takes beats, and an order that came before storage went away stays void."""
+    bed.begin(orders(A))
+    bed.beaten("a")
+    ordered = bed.now
+    bed.storage.down.add("a")
+    for _ in range(3):
+        bed.now += 9
+        bed.guardian.owner_granted(bed.now)
+    assert "holds no storage lease for 17 s" in bed.guardian.may_start(vm())
+    assert "no heartbeat gets through" in bed.guardian.admit(vm(), bed.now)
+    bed.storage.down.clear()
+    bed.beaten("a")
+    assert "lapsed after the order had come" in bed.guardian.admit(vm(), ordered)
+    assert bed.guardian.may_start(vm()) == ""
+
+
+def test_a_host_is_adrift_once_half_of_its_lease_is_over(bed: Bed) -> None:
+    """Its owner needs time for a grant. A grant does not hide it, and a host without host HA asks for none."""
+    assert not bed.guardian.is_adrift()
+    bed.begin(orders(A))
+    bed.beaten("a")
+    bed.storage.down.add("a")
+    bed.now += 4.9
+    assert not bed.guardian.is_adrift()
+    bed.now += 0.2
+    assert bed.guardian.is_adrift()
+    bed.guardian.owner_granted(bed.now)
+    assert bed.guardian.is_adrift()
+    bed.guardian.orders_given(orders(A, ha=False))
+    assert not bed.guardian.is_adrift()
+
+
 def test_a_vm_without_ha_is_of_concern_too(bed: Bed) -> None:
     """Once its host is proven dead, somebody may start it elsewhere by hand."""
     bed.begin(orders(A))

@@ -84,7 +84,7 @@ def test_a_host_whose_path_was_cut_is_heard_through_the_server_it_went_to(
     board.remote_here(link, here())
     assert old.aborted
     assert HOST not in board.local
-    board.remote_beat(link, HOST, 9, False)
+    board.remote_beat(link, HOST, 9, False, False)
     assert listener.told == ["b1", "b1", 9]
 
 
@@ -93,13 +93,13 @@ def test_a_host_that_beats_here_is_not_taken_for_gone(board: Switchboard, listen
     line, link = Line(clock), Line(clock)
     board.arrived(line, here())
     board.remote_here(link, here("copy"))
-    board.remote_beat(link, HOST, 10**9, True)
+    board.remote_beat(link, HOST, 10**9, True, False)
     assert not line.aborted
-    board.beat(here(), 2, False)
+    board.beat(here(), 2, False, False)
     assert listener.told == ["b1", 2]
     # It falls silent here and goes on there: then there is where it is.
     clock.now += 3.0
-    board.remote_beat(link, HOST, 3, False)
+    board.remote_beat(link, HOST, 3, False, False)
     assert line.aborted
     assert listener.told == ["b1", 2, "copy", 3]
 
@@ -112,11 +112,11 @@ def test_a_server_that_does_not_know_yet_that_a_host_left_it_is_not_believed(
     board.remote_here(true, here())
     board.remote_here(stale, here())
     clock.now += 3.0
-    board.remote_beat(true, HOST, 5, False)
+    board.remote_beat(true, HOST, 5, False, False)
     assert listener.told[-1] == 5
     assert board._way(HOST) == (true, here())
     board.remote_gone(stale, HOST)
-    board.remote_beat(true, HOST, 6, False)
+    board.remote_beat(true, HOST, 6, False, False)
     assert listener.told[-1] == 6
 
 

@@ -131,6 +131,11 @@ def _lease(host: HostHa, now: float, policy: HostPolicy) -> str:
     if unseen:
         return f"{text} (armed; it also beats on {', '.join(unseen)}, which nobody looks at any more)"
     shortest = min(piece.lasting + now - piece.at for piece in beats)
+    grants = [piece for piece in host.activity_evidence if piece.kind is Kind.GRANT]
+    ungranted = min((piece.lasting + now - piece.at for piece in grants), default=0.0)
+    if ungranted < shortest:
+        left = _seconds(needed - ungranted)
+        return f"{text} (armed; an owner may have granted it life {_seconds(ungranted)} ago, {left} to go)"
     return f"{text} (armed; {_seconds(shortest)} so far, {_seconds(needed - shortest)} to go)"
 
 

@@ -203,7 +203,7 @@ def survived(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: s
 
 def lease_expired(host: HostHa, now: float, evidence: tuple[Evidence, ...], policy: HostPolicy) -> Step:
     """The storage lease ran out under an armed watchdog: proof, once the host is prepared. The brake holds no proof."""
-    reason = "storage lease, watchdog and margin have run out on every pool"
+    reason = "storage lease, watchdog and margin have run out on every pool and since any owner's last grant"
     if host.state is not HAState.FENCING:
         return begin(host, HAEvent.LEASE_EXPIRED, now, reason, evidence)
     if _of(host).stage is Stage.PREPARING:

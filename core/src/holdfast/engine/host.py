@@ -174,7 +174,8 @@ def _activity_seen(
         return host, _NOTHING
     if host.samples.alive_run >= policy.alive_needed:
         return move(host, HAEvent.UNDER_THRESHOLD, now, _sentence(found.carried_by), found.carried_by)
-    return move(host, HAEvent.TOO_FEW_SAMPLES, now, _sentence(seen.evidence) or "no pool could be asked", seen.evidence)
+    of_pools = tuple(piece for piece in seen.evidence if piece.kind is not Kind.GRANT)
+    return move(host, HAEvent.TOO_FEW_SAMPLES, now, _sentence(of_pools) or "no pool could be asked", seen.evidence)
 
 
 def _lease_expired(host: HostHa, evidence: tuple[Evidence, ...], now: float, policy: HostPolicy) -> bool:

@@ -133,8 +133,15 @@ class RuleWatch:
             for piece in beats
         )
         lapsed = lapsed and self._terms.pools <= {piece.pool for piece in beats}
+        lapsed = lapsed and self._ungranted(evidence, now, policy)
         if lapsed and self._armed and self._silent and not any(says(piece, Opinion.ALIVE, now) for piece in pools):
             self._lease = True
+
+    def _ungranted(self, evidence: tuple[Evidence, ...], now: float, policy: HostPolicy) -> bool:
+        """Whether no owner can have granted the host life for as long as a lease proof takes."""
+        words = [piece for piece in evidence if piece.kind is Kind.GRANT]
+        shortest = min((piece.lasting if says(piece, Opinion.DEAD, now) else 0.0 for piece in words), default=0.0)
+        return shortest > max(policy.dead_by_lease_after, self._terms.needs)
 
     # --- what the decisions may be ---------------------------------------------------------------------------------
 

@@ -50,12 +50,15 @@ def power(evidence: Sequence[Evidence], now: float) -> tuple[Opinion, tuple[Evid
 
 
 def lease_expired(evidence: Sequence[Evidence], now: float, needed: float) -> bool:
-    """Whether every pool's heartbeat has stood still for longer than lease + watchdog + margin.
+    """Whether nothing has renewed the host's lease for longer than lease + watchdog + margin.
 
-    Only means anything if the host had confirmed an armed watchdog; the caller checks that. Whatever shows writing on
-    any pool contradicts it.
+    Neither a beat on any pool, nor the grant of an owner: without a word on grants there may have been one. Only means
+    anything if the host had confirmed an armed watchdog; the caller checks that. Whatever shows writing on any pool
+    contradicts it.
     """
     if activity(evidence, now).opinion is Opinion.ALIVE:
         return False
     beats = tuple(e for e in evidence if e.kind is Kind.HEARTBEAT)
-    return bool(beats) and all(e.read_at(now) is Opinion.DEAD and e.lasting > needed for e in beats)
+    grants = tuple(e for e in evidence if e.kind is Kind.GRANT)
+    renewals = (*beats, *grants)
+    return bool(beats and grants) and all(e.read_at(now) is Opinion.DEAD and e.lasting > needed for e in renewals)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from holdfast.hooks.markers import hookspec, optional
 from holdfast.model.evidence import PermitGrant
-from holdfast.model.views import Beat, HostOrders, HostView, VmReport, VmSpec
+from holdfast.model.views import Beat, HostOrders, HostView, LifeGrant, VmReport, VmSpec
 
 
 class HostListener(Protocol):
@@ -87,4 +87,13 @@ class Hypervisor:
         """Optional, for `runs_on = "server"`: hand the host's agent its standing orders, at each connection and change.
 
         An agent keeps them over restarts, and follows them while it can ask nobody. Idempotent.
+        """
+
+    @optional
+    def grant_life(self, grant: LifeGrant) -> None:
+        """Optional, for `runs_on = "server"`: pass the owner's grant on to the host's agent. Called on the event loop.
+
+        Never blocks, and raises nothing: a grant that is lost is given again with the next beat. The agent renews its
+        storage lease from when it sent the beat that the grant names, and heeds no grant of another boot or of an
+        owner epoch below one that it has seen.
         """

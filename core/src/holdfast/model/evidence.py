@@ -18,6 +18,8 @@ class Kind(StrEnum):
     HEARTBEAT = "storage-heartbeat"
     ACTIVITY = "disk-activity"
     STORAGE_CUT = "storage-cut"
+    GRANT = "owner-grant"
+    """Whether an owner may have granted the host life: dead says that none has for `lasting` seconds."""
     ADMIN = "admin"
 
 

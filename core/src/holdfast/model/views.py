@@ -153,13 +153,29 @@ class Beat:
     """One sign of life of a host's agent.
 
     `boot_id` changes when the host boots. `watchdog_armed` says that the host's watchdog will reset it once its
-    storage lease lapses; a proof by lease needs it (design §3). `load` is optional measured use.
+    storage lease lapses; a proof by lease needs it (design §3). `adrift` says that none of its pools takes its
+    heartbeats, so that only its owner's grants hold its lease.
     """
 
     host_uuid: str
     boot_id: str
     sequence: int
     watchdog_armed: bool = False
+    adrift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LifeGrant:
+    """The owner's word to a host that it lives: the beat `sequence` of boot `boot_id` was heard under `owner_epoch`.
+
+    It renews the host's storage lease from when the host sent that beat, by the host's own clock, however late it
+    comes.
+    """
+
+    host_uuid: str
+    boot_id: str
+    sequence: int
+    owner_epoch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ Beats are what a server hears ten thousand times a second, so they have a fixed 
 import struct
 from enum import IntEnum
 from typing import Any
+from uuid import UUID
 
 from holdfast.errors import HoldfastError
+from holdfast.model.views import LifeGrant
 
 HEADER = struct.Struct("!IB")
 MESSAGE_LIMIT = 4 << 20
@@ -18,7 +20,11 @@ STRANGER_LIMIT = 64 << 10
 _BEAT = struct.Struct("!QB")
 _HOST_BEAT = struct.Struct("!16sQB")
 _HEARD = struct.Struct("!Q")
+_GRANT = struct.Struct("!QQ")
+_HOST_GRANT = struct.Struct("!16sQQ")
+_LONGEST_BOOT_ID = 64
 _ARMED = 1
+_ADRIFT = 2
 _BEAT_FRAME = struct.Struct("!IBQB")
 
 
@@ -31,11 +37,15 @@ class FrameKind(IntEnum):
 
     MESSAGE = 1
     BEAT = 2
-    """Agent to server: a sequence number and whether the watchdog is armed."""
+    """Agent to server: a sequence number, whether the watchdog is armed, and whether the host is adrift."""
     HEARD = 3
     """Server to agent: the sequence number of the newest beat that it heard."""
     HOST_BEAT = 4
     """Server to server: a beat, with the uuid of the host that it came from."""
+    GRANT = 5
+    """Server to agent: a `LifeGrant`, as the host's owner said it."""
+    HOST_GRANT = 6
+    """Server to server: a `LifeGrant` for a host whose agent is connected to the server that is told."""
 
 
 BEAT_FRAME_LENGTH = _BEAT_FRAME.size
@@ -48,9 +58,9 @@ def frame(kind: FrameKind, body: bytes) -> bytes:
     return HEADER.pack(len(body), kind) + body
 
 
-def beat_frame(sequence: int, armed: bool) -> bytes:
+def beat_frame(sequence: int, armed: bool, adrift: bool = False) -> bytes:
     """A beat, as it is sent."""
-    return _BEAT_FRAME.pack(_BEAT.size, FrameKind.BEAT, sequence, _ARMED if armed else 0)
+    return _BEAT_FRAME.pack(_BEAT.size, FrameKind.BEAT, sequence, _flags(armed, adrift))
 
 
 def heard_frame(sequence: int) -> bytes:
@@ -58,15 +68,27 @@ def heard_frame(sequence: int) -> bytes:
     return HEADER.pack(_HEARD.size, FrameKind.HEARD) + _HEARD.pack(sequence)
 
 
-def host_beat_frame(host: bytes, sequence: int, armed: bool) -> bytes:
+def host_beat_frame(host: bytes, sequence: int, armed: bool, adrift: bool) -> bytes:
     """Another server's host beat; `host` is the sixteen bytes of its uuid."""
-    return HEADER.pack(_HOST_BEAT.size, FrameKind.HOST_BEAT) + _HOST_BEAT.pack(host, sequence, _ARMED if armed else 0)
+    return frame(FrameKind.HOST_BEAT, _HOST_BEAT.pack(host, sequence, _flags(armed, adrift)))
 
 
-def read_beat(body: bytes) -> tuple[int, bool]:
-    """Sequence, armed."""
+def grant_frame(grant: LifeGrant) -> bytes:
+    """A grant to the agent itself."""
+    return frame(FrameKind.GRANT, _GRANT.pack(grant.sequence, grant.owner_epoch) + grant.boot_id.encode())
+
+
+def host_grant_frame(grant: LifeGrant) -> bytes:
+    """A grant to the server that the host's agent is connected to."""
+    host = UUID(grant.host_uuid).bytes
+    body = _HOST_GRANT.pack(host, grant.sequence, grant.owner_epoch) + grant.boot_id.encode()
+    return frame(FrameKind.HOST_GRANT, body)
+
+
+def read_beat(body: bytes) -> tuple[int, bool, bool]:
+    """Sequence, armed, adrift."""
     sequence, flags = _unpacked(_BEAT, body)
-    return sequence, bool(flags & _ARMED)
+    return sequence, bool(flags & _ARMED), bool(flags & _ADRIFT)
 
 
 def read_heard(body: bytes) -> int:
@@ -75,10 +97,36 @@ def read_heard(body: bytes) -> int:
     return int(sequence)
 
 
-def read_host_beat(body: bytes) -> tuple[bytes, int, bool]:
-    """Uuid, sequence, armed."""
+def read_host_beat(body: bytes) -> tuple[bytes, int, bool, bool]:
+    """Uuid, sequence, armed, adrift."""
     host, sequence, flags = _unpacked(_HOST_BEAT, body)
-    return host, sequence, bool(flags & _ARMED)
+    return host, sequence, bool(flags & _ARMED), bool(flags & _ADRIFT)
+
+
+def read_grant(body: bytes, host_uuid: str) -> LifeGrant:
+    """A grant that came to the agent of `host_uuid`."""
+    sequence, owner_epoch = _unpacked(_GRANT, body[: _GRANT.size])
+    return LifeGrant(host_uuid, _boot_id(body[_GRANT.size :]), sequence, owner_epoch)
+
+
+def read_host_grant(body: bytes) -> LifeGrant:
+    """A grant to be passed on."""
+    host, sequence, owner_epoch = _unpacked(_HOST_GRANT, body[: _HOST_GRANT.size])
+    return LifeGrant(str(UUID(bytes=host)), _boot_id(body[_HOST_GRANT.size :]), sequence, owner_epoch)
+
+
+def _flags(armed: bool, adrift: bool) -> int:
+    return (_ARMED if armed else 0) | (_ADRIFT if adrift else 0)
+
+
+def _boot_id(body: bytes) -> str:
+    try:
+        found = body.decode()
+    except UnicodeDecodeError:
+        found = ""
+    if not found or len(body) > _LONGEST_BOOT_ID:
+        raise ProtocolError("a grant names no boot")
+    return found
 
 
 def _unpacked(layout: struct.Struct, body: bytes) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from holdfast.errors import ConfigurationError
-from holdfast.model.views import Beat, VmReport
+from holdfast.model.views import Beat, LifeGrant, VmReport
 from holdfast.protocol import SERVER_NAME, VERSION
 from holdfast.protocol import messages as m
 
@@ -18,6 +18,8 @@ from holdfast_agent.ledger import Ledger
 from holdfast_agent.line import WELCOME_SECONDS, Line, words_of
 from holdfast_agent.machine import Size, boot_id, own_size
 from holdfast_agent.steward import GONE, Steward
+from holdfast_agent.storage.lease import uptime
+from holdfast_agent.storage.sent_beats import SentBeats
 from holdfast_agent.storage.watch import StorageWatch
 
 log = logging.getLogger("holdfast.agent")
@@ -57,6 +59,8 @@ class Agent:
         self._size = own_size()
         self._sequence = time.monotonic_ns() // 1_000_000
         """Higher at each start of the agent, so that a beat of an earlier one is never newer."""
+        self._sent = SentBeats()
+        self._newest_owner = 0
         self._line: Line | None = None
         self._new_key = ""
         self._told = ""
@@ -155,11 +159,25 @@ class Agent:
             (VERSION,), self._identity.host_uuid, self._identity.name, self._boot_id, self._hypervisor,
             self._size.cpus, self._size.speed, self._size.ram, f"holdfast {version('holdfast')}",
         )  # fmt: skip
-        return Line(hello, self._steward.answer, self._next_beat, self._on_message)
+        return Line(hello, self._steward.answer, self._next_beat, self._on_message, self._on_grant)
 
-    def _next_beat(self) -> tuple[int, bool]:
+    def _next_beat(self) -> tuple[int, bool, bool]:
         self._sequence += 1
-        return self._sequence, self._watch.watchdog_armed()
+        self._sent.sending(self._sequence, uptime())
+        return self._sequence, self._watch.watchdog_armed(), self._watch.is_adrift()
+
+    def _on_grant(self, grant: LifeGrant) -> None:
+        """Heed it, unless it is of another boot, of an owner before the newest, or of a beat that was not this one's.
+
+        Safety does not hang on the epoch: a grant counts from a beat that its owner heard while it was the owner.
+        """
+        newest = max(self._newest_owner, self._ledger.owner_epoch)
+        if grant.boot_id != self._boot_id or grant.owner_epoch < newest:
+            return
+        self._newest_owner = grant.owner_epoch
+        sent_at = self._sent.sent_at(grant.sequence)
+        if sent_at is not None:
+            self._watch.owner_granted(sent_at)
 
     def _tell(self, text: str, good: bool = False) -> None:
         """The same trouble, met every few seconds, is told once."""

@@ -67,6 +67,11 @@ class Ledger:
                 self._change(owner_epoch=owner_epoch)
 
     @property
+    def owner_epoch(self) -> int:
+        """The highest owner epoch that this host has obeyed; 0 if none."""
+        return self._owner_epoch
+
+    @property
     def orders(self) -> HostOrders | None:
         """The standing orders given last, if any ever were."""
         return self._orders

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.model.views import VmReport
+from holdfast.model.views import LifeGrant, VmReport
 from holdfast.protocol import VERSION
 from holdfast.protocol import frames as f
 from holdfast.protocol import messages as m
@@ -30,14 +30,16 @@ class Line(asyncio.Protocol):
         self,
         hello: m.Hello,
         carry_out: Callable[[Asked, float], Awaitable[Any]],
-        next_beat: Callable[[], tuple[int, bool]],
+        next_beat: Callable[[], tuple[int, bool, bool]],
         on_message: Callable[["Line", m.Message], None],
+        on_grant: Callable[[LifeGrant], None] = lambda grant: None,
     ) -> None:
         self._hello = hello
         self._size_said = Size(hello.cpus, hello.speed, hello.ram)
         self._carry_out = carry_out
         self._next_beat = next_beat
         self._on_message = on_message
+        self._on_grant = on_grant
         self._frames = f.FrameReader(f.MESSAGE_LIMIT)
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -79,6 +81,8 @@ class Line(asyncio.Protocol):
             for kind, body in self._frames.feed(data):
                 if kind is f.FrameKind.MESSAGE:
                     self._hear(m.decode(body))
+                elif kind is f.FrameKind.GRANT:
+                    self._on_grant(f.read_grant(body, self._hello.host_uuid))
                 elif kind is not f.FrameKind.HEARD:
                     raise f.ProtocolError(f"frames of kind {kind.name} are not taken by agents")
         except f.ProtocolError as problem:

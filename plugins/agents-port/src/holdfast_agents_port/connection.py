@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, Refused, Unreachable
-from holdfast.model.views import VmReport
+from holdfast.model.views import LifeGrant, VmReport
 from holdfast.protocol import HOST_URI, SERVER_NAME, VERSION
 from holdfast.protocol import frames as f
 from holdfast.protocol import messages as m
@@ -134,6 +134,8 @@ class Connection(SecureProtocol):
                     self._beat(body)
                 elif kind is f.FrameKind.MESSAGE:
                     self._hear(m.decode(body))
+                elif kind is f.FrameKind.HOST_GRANT and self.server:
+                    self._port.switchboard.remote_grant(f.read_host_grant(body))
                 else:
                     raise f.ProtocolError(f"frames of kind {kind.name} are not taken here")
                 if self.is_leaving():
@@ -142,12 +144,12 @@ class Connection(SecureProtocol):
             self.refuse(str(problem))
 
     def _beat(self, body: bytes) -> None:
-        sequence, armed = f.read_beat(body)
+        sequence, armed, adrift = f.read_beat(body)
         if self.host is None:
             raise f.ProtocolError("a beat came before the host was welcome")
         self.heard_at = time.monotonic()
         self._beats += 1
-        self._port.switchboard.beat(self.host, sequence, armed)
+        self._port.switchboard.beat(self.host, sequence, armed, adrift)
         if self._beats % _HEARD_EVERY == 1:
             self.send(f.heard_frame(sequence))
 
@@ -281,6 +283,11 @@ class Connection(SecureProtocol):
             raise Unreachable("the agent is not connected")
         return await self._exchange.ask(asked, deadline, self.say)
 
+    def grant_life(self, grant: LifeGrant) -> None:
+        """Tell the agent, unless it is of another boot than the one that beat."""
+        if self.host is not None and self.host.boot_id == grant.boot_id:
+            self.send(f.grant_frame(grant))
+
     # --- other servers --------------------------------------------------------------------------------------------
 
     def _from_server(self, message: m.Message) -> None:
@@ -324,9 +331,9 @@ class Connection(SecureProtocol):
         """Tell the other server."""
         self.say(m.HostGone(host_uuid))
 
-    def beat(self, host_uuid: str, sequence: int, armed: bool) -> None:
+    def beat(self, host_uuid: str, sequence: int, armed: bool, adrift: bool) -> None:
         """Tell the other server."""
-        self.send(f.host_beat_frame(uuid.UUID(host_uuid).bytes, sequence, armed))
+        self.send(f.host_beat_frame(uuid.UUID(host_uuid).bytes, sequence, armed, adrift))
 
     def vm(self, host_uuid: str, report: VmReport) -> None:
         """Tell the other server."""

@@ -4,6 +4,7 @@ They implement the same interfaces. A host's agent that cannot be asked is `Unre
 """
 
 import asyncio
+import contextlib
 import time
 from concurrent.futures import TimeoutError as NoResult
 from typing import Any
@@ -13,7 +14,7 @@ from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import HostListener, Hypervisor
 from holdfast.hooks.markers import hookimpl
 from holdfast.model import PermitGrant
-from holdfast.model.views import HeartbeatReading, HostOrders, HostView, PoolView, VmReport, VmSpec
+from holdfast.model.views import HeartbeatReading, HostOrders, HostView, LifeGrant, PoolView, VmReport, VmSpec
 from holdfast.protocol import questions as q
 
 from holdfast_agents_port.switchboard import Switchboard
@@ -105,6 +106,12 @@ class AgentHypervisor(Hypervisor):
     def give_orders(self, host: HostView, orders: HostOrders, deadline: float) -> None:
         """To the agent."""
         self._asking.ask(host.uuid, q.ObeyOrders(_owned(host), orders), deadline)
+
+    @hookimpl
+    def grant_life(self, grant: LifeGrant) -> None:
+        """To the agent, or to the server that it is connected to."""
+        with contextlib.suppress(RuntimeError):  # this server stops: its loop takes nothing any more
+            self._asking.soon(self._switchboard.grant_life, grant)
 
 
 class AgentHeartbeat(HeartbeatDriver):

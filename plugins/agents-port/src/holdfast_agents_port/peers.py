@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Unreachable
+from holdfast.model.views import LifeGrant
 from holdfast.protocol import SERVER_NAME, VERSION
 from holdfast.protocol import frames as f
 from holdfast.protocol import messages as m
@@ -72,14 +73,19 @@ class PeerLine(asyncio.Protocol):
             asked, deadline, lambda question: self._say(m.HostQuestion(host_uuid, question))
         )
 
+    def grant_life(self, grant: LifeGrant) -> None:
+        """Let the other server tell the host's agent."""
+        if self.welcome and self._transport is not None:
+            self._transport.write(f.host_grant_frame(grant))
+
     def data_received(self, data: bytes) -> None:
         """Take frames."""
         self.heard_at = time.monotonic()
         try:
             for kind, body in self._frames.feed(data):
                 if kind is f.FrameKind.HOST_BEAT:
-                    host, sequence, armed = f.read_host_beat(body)
-                    self._port.switchboard.remote_beat(self, str(uuid.UUID(bytes=host)), sequence, armed)
+                    host, sequence, armed, adrift = f.read_host_beat(body)
+                    self._port.switchboard.remote_beat(self, str(uuid.UUID(bytes=host)), sequence, armed, adrift)
                 elif kind is f.FrameKind.MESSAGE:
                     self._hear(m.decode(body))
         except f.ProtocolError as problem:

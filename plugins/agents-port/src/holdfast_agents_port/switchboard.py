@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from holdfast.errors import Unreachable
 from holdfast.hooks.hypervisor import HostListener
-from holdfast.model.views import Beat, VmReport
+from holdfast.model.views import Beat, LifeGrant, VmReport
 from holdfast.protocol.messages import HostHere
 from holdfast.protocol.questions import Asked
 
@@ -26,6 +26,9 @@ class Line(Protocol):
 
     async def ask_host(self, host_uuid: str, asked: Asked, deadline: float) -> Any:
         """The agent's answer; raises what the agent met. `Unreachable`: the outcome is not known."""
+
+    def grant_life(self, grant: LifeGrant) -> None:
+        """Pass it on, if that can be done at once."""
 
 
 class LocalLine(Line, Protocol):
@@ -47,7 +50,7 @@ class Follower(Protocol):
     def gone(self, host_uuid: str) -> None:
         """It is connected here no more."""
 
-    def beat(self, host_uuid: str, sequence: int, armed: bool) -> None:
+    def beat(self, host_uuid: str, sequence: int, armed: bool, adrift: bool) -> None:
         """It beat."""
 
     def vm(self, host_uuid: str, report: VmReport) -> None:
@@ -95,6 +98,12 @@ class Switchboard:
             raise Unreachable("the host's agent is not connected to any management server that is known here")
         return await known[0].ask_host(host_uuid, asked, deadline)
 
+    def grant_life(self, grant: LifeGrant) -> None:
+        """Pass the grant of this server, the host's owner, on to its agent, wherever it is connected."""
+        known = self._way(grant.host_uuid)
+        if known is not None:
+            known[0].grant_life(grant)
+
     # --- agents that are connected here ---------------------------------------------------------------------------
 
     def arrived(self, line: LocalLine, host: HostHere) -> None:
@@ -116,16 +125,16 @@ class Switchboard:
         if elsewhere is not None:
             self._tell_connected(elsewhere[1])
 
-    def beat(self, host: HostHere, sequence: int, armed: bool) -> None:
+    def beat(self, host: HostHere, sequence: int, armed: bool, adrift: bool) -> None:
         """An agent that is connected here beat."""
         uuid = host.host_uuid
         listener = self.listeners.get(uuid)
         if listener is not None:
-            listener.on_beat(Beat(uuid, host.boot_id, sequence, armed))
+            listener.on_beat(Beat(uuid, host.boot_id, sequence, armed, adrift))
         if self.followers:
             for follower, followed in self.followers.items():
                 if uuid in followed:
-                    follower.beat(uuid, sequence, armed)
+                    follower.beat(uuid, sequence, armed, adrift)
 
     def vm(self, host_uuid: str, report: VmReport) -> None:
         """A VM changed state on a host that is connected here."""
@@ -171,7 +180,7 @@ class Switchboard:
         elif was_believed and host_uuid not in self.local:
             self._tell_connected(next(reversed(lines.values())))
 
-    def remote_beat(self, line: Line, host_uuid: str, sequence: int, armed: bool) -> None:
+    def remote_beat(self, line: Line, host_uuid: str, sequence: int, armed: bool, adrift: bool) -> None:
         """A beat through another server."""
         lines, listener = self.remote.get(host_uuid, {}), self.listeners.get(host_uuid)
         if line not in lines or listener is None or self._is_heard_here(host_uuid):
@@ -183,7 +192,13 @@ class Switchboard:
             self.remote_here(line, lines[line])
         self._beat_at[host_uuid] = time.monotonic()
         self._leave_dead_connection(host_uuid)
-        listener.on_beat(Beat(host_uuid, lines[line].boot_id, sequence, armed))
+        listener.on_beat(Beat(host_uuid, lines[line].boot_id, sequence, armed, adrift))
+
+    def remote_grant(self, grant: LifeGrant) -> None:
+        """The owner is another server: pass its grant on, if the agent is connected here."""
+        here = self.local.get(grant.host_uuid)
+        if here is not None:
+            here[0].grant_life(grant)
 
     def remote_vm(self, line: Line, host_uuid: str, report: VmReport) -> None:
         """A VM change through another server."""

@@ -16,6 +16,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "HA.RESOURCE.DISABLE",
         "HA.RESOURCE.ENABLE",
         "HA.STATE.TRANSITION",
+        "HA.STORAGE.ADRIFT",
         "HOST.ADD",
         "HOST.CERTIFICATE.ISSUE",
         "HOST.CERTIFICATE.RENEW",

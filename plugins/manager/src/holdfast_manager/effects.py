@@ -207,7 +207,17 @@ class Effects:
         found = await self._observe(
             actor, "activity", "kvm.ha.activity.check.timeout", "check_activity", Kind.HEARTBEAT
         )
-        actor.tell(ActivitySeen(token, found))
+        actor.tell(ActivitySeen(token, (*found, self._ungranted(actor))))
+
+    def _ungranted(self, actor: "HostActor") -> Evidence:
+        """For how long nobody can have granted the host life (see `life_grants`): since it was heard or taken over."""
+        desk, link = self._desk, self._desk.links.links.get(actor.host.uuid)
+        lasting = desk.clock.monotonic() - link.heard_at if link is not None else 0.0
+        opinion = Opinion.DEAD if link is not None and lasting >= desk.silent_after() else Opinion.UNKNOWN
+        text = f"no owner can have granted it life for {lasting:.1f} s"
+        return Evidence(
+            Kind.GRANT, actor.host.uuid, opinion, desk.name, desk.clock.monotonic(), text, max_age=5.0, lasting=lasting
+        )
 
     async def _read_power(self, actor: "HostActor", token: int) -> None:
         if not self._may_act(actor):

@@ -15,7 +15,8 @@ class Link:
     """What one host's agent last said."""
 
     __slots__ = (
-        "armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "size_sent", "told_at", "told_silent",
+        "adrift_beat", "armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "size_sent", "told_at",
+        "told_silent",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -24,6 +25,8 @@ class Link:
         self.boot_id = ""
         self.sequence = -1
         self.armed = False
+        self.adrift_beat: Beat | None = None
+        """The newest beat, if it said that no pool takes this host's heartbeats."""
         self.lease: LeaseTerms | None = None
         """What the agent confirmed of its storage lease; None before it confirmed its orders to this server."""
         self.connected = False
@@ -48,6 +51,8 @@ class Links:
         self._clock = clock
         self._wake = wake
         self.links: dict[str, Link] = {}
+        self.adrift: dict[str, None] = {}
+        """Uuids of hosts whose newest beat said that none of their pools takes their heartbeats."""
         self.connections: deque[tuple[str, str]] = deque()
         """(host uuid, boot id) of agents that connected, for the loop to reconcile."""
         self.heard_again: deque[str] = deque()
@@ -62,6 +67,7 @@ class Links:
     def close(self, host_uuid: str) -> None:
         """Stop listening."""
         self.links.pop(host_uuid, None)
+        self.adrift.pop(host_uuid, None)
 
     def heard_within(self, host_uuid: str, seconds: float) -> bool:
         """Whether the host was really heard (not merely taken over) within so many seconds."""
@@ -76,7 +82,7 @@ class Links:
         if link is None:
             return
         link.boot_id, link.sequence, link.connected = boot_id, -1, True
-        link.size = (cpus, speed, ram)
+        link.size, link.adrift_beat = (cpus, speed, ram), None
         link.heard_at = self._clock.monotonic()
         self.connections.append((host_uuid, boot_id))
         self.heard_again.append(host_uuid)
@@ -90,9 +96,18 @@ class Links:
         link.sequence = beat.sequence
         link.armed = beat.watchdog_armed
         link.heard_at = self._clock.monotonic()
+        if beat.adrift or link.adrift_beat is not None:
+            self._note_adrift(link, beat)
         if link.told_silent:
             self.heard_again.append(beat.host_uuid)
             self._wake()
+
+    def _note_adrift(self, link: Link, beat: Beat) -> None:
+        link.adrift_beat = beat if beat.adrift else None
+        if beat.adrift:
+            self.adrift[beat.host_uuid] = None
+        else:
+            self.adrift.pop(beat.host_uuid, None)
 
     def on_vm(self, host_uuid: str, report: VmReport) -> None:
         """A VM changed state."""

@@ -30,6 +30,7 @@ from holdfast_manager.hosts import Hosts
 from holdfast_manager.housekeeping import Housekeeping
 from holdfast_manager.inventory import read_inventory
 from holdfast_manager.jobs.runner import JobRunner
+from holdfast_manager.life_grants import LifeGrants
 from holdfast_manager.membership import Membership
 from holdfast_manager.memory import Memory
 from holdfast_manager.notices import Notices
@@ -75,6 +76,7 @@ class Manager:
         self.restarts = Restarts(self.desk, self.placing, self.runs, self.starting)
         self.starting.kick = self.restarts.kick
         self.hosts = Hosts(self.desk, self.restarts.kick, self.notices.host)
+        self.grants = LifeGrants(self.desk, self.hosts)
         self.comparison = Comparison(self.desk, self.hosts, self.runs, self.restarts.kick)
         self.orders = StandingOrders(self.desk)
         self.connections = Connections(self.desk, self.hosts, self.comparison, self.orders)
@@ -168,7 +170,10 @@ class Manager:
                 # Another server may still reach the store; as long as this one keeps its hosts, nobody recovers them.
                 await membership.leave(lease / 3)
             else:
+                heard, renewals = self.grants.heard(), membership.renewals
                 await membership.keep(lease, min(interval, lease / 3))
+                if membership.renewals > renewals:
+                    self.grants.give(heard)
             self._ownership.set()
             await asyncio.sleep(interval)
 
@@ -318,7 +323,11 @@ class Manager:
 
     def explain_host(self, uuid: str) -> dict[str, Any]:
         """The live part of an explanation, for the API in the same process; {} if this server does not own the host."""
-        return explain_host(self.desk, self.hosts, self.readiness, uuid)
+        found = explain_host(self.desk, self.hosts, self.readiness, uuid)
+        adrift = self.grants.words(uuid)
+        if adrift and "waitingfor" in found:
+            found["waitingfor"] += adrift
+        return found
 
     def explain_vm(self, uuid: str) -> dict[str, Any]:
         """The live part of a VM's explanation. Blocks: it reads the store; may be called from any thread."""

@@ -27,6 +27,8 @@ class Membership:
         self.members: tuple[str, ...] = ()
         self.epochs: dict[str, int] = {}
         """Host uuid -> claim epoch, for hosts this server owns while `holds()`."""
+        self.renewals = 0
+        """How many renewals the coordinator has confirmed: each proves that this server's claims held then."""
         self._coordinator = coordinator
         self._clock = runtime.clock
         self._pool = runtime.pool("coordinator", 2)
@@ -95,6 +97,7 @@ class Membership:
             self._until = asked_at
             return
         self._until = asked_at + seconds * _SHARE_USED
+        self.renewals += 1
 
     def _forget(self) -> None:
         self._session = None

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from holdfast.hooks.hypervisor import HostListener, Hypervisor
 from holdfast.hooks.markers import hookimpl
 from holdfast.model import PermitGrant
-from holdfast.model.views import HostOrders, HostView, VmReport, VmSpec
+from holdfast.model.views import HostOrders, HostView, LifeGrant, VmReport, VmSpec
 
 from holdfast_simulator.seat import Seat
 from holdfast_simulator.world.agents import Move, Start, Stop
@@ -65,6 +65,14 @@ class SimulatorHypervisor(Seat, Hypervisor):
         """Tell the agent whether host HA is on; simulated hosts take the rest from the world's physics."""
         agents = self.gateway.world.agents
         self.gateway.ask_agent(self._machine(host), deadline, agents.orders, orders.ha)
+
+    @hookimpl
+    def grant_life(self, grant: LifeGrant) -> None:
+        """To the agent, which may never get it."""
+        world = self.gateway.world
+        with world.lock:
+            machine = world.host(grant.host_uuid)
+        self.gateway.tell_agent(machine, world.agents.granted, grant)
 
     @hookimpl
     def reboot_vm(self, host: HostView, vm_uuid: str, run_epoch: int, deadline: float) -> None:

@@ -1,7 +1,8 @@
 """When the watchdog is fed, and what is done about VMs when the lease lapses: the rules of self-fencing. Pure.
 
-The promise to the owner is: once no beat of this host has moved on any of its pools for lease + watchdog + margin, no
-VM that another host could run lives here. S11 limits its price: nobody is reset for nothing.
+The promise to the owner is: once no beat of this host has moved on any of its pools, and no owner that grants has heard
+it, for lease + watchdog + margin, no VM that another host could run lives here. S11 limits its price: nobody is reset
+for nothing.
 """
 
 from collections.abc import Iterable
@@ -16,9 +17,14 @@ def may_feed(lease: StorageLease, running: Iterable[VmSpec], now: float) -> bool
     """Whether the watchdog is fed at `now`.
 
     One pool that still takes beats is enough, whichever pools the VMs are on: its beat moves, so nobody takes this host
-    for dead. Without any, only a host where nothing runs that another could run is spared.
+    for dead. Without any, its owner's word keeps it, or that nothing runs here that another host could run.
     """
     return lease.held(now) or not any(is_endangered(vm) for vm in running)
+
+
+def is_adrift(terms: LeaseTerms, lease: StorageLease, now: float) -> bool:
+    """Whether the host asks its owner for grants at `now`: half of the lease is over and no pool has taken a beat."""
+    return terms.ha and bool(terms.pools) and now >= lease.storage_ends_at() - lease.seconds / 2
 
 
 def why_no_start(terms: LeaseTerms, lease: StorageLease, vm: VmSpec, ordered: float, now: float) -> str:
@@ -27,12 +33,12 @@ def why_no_start(terms: LeaseTerms, lease: StorageLease, vm: VmSpec, ordered: fl
     The lease must have held all that time. Otherwise the host may have been proven dead meanwhile, and the VM may run
     elsewhere, although the lease is held again.
     """
-    if not terms.ha or not terms.pools or not is_endangered(vm) or lease.held_throughout(ordered, now):
+    if not terms.ha or not terms.pools or not is_endangered(vm) or lease.held_on_storage_throughout(ordered, now):
         return ""
-    if lease.held(now):
+    if lease.held_on_storage(now):
         return "this host's storage lease lapsed after the order had come; it is held again, so ask again"
     names = ", ".join(pool.name for pool in terms.pools)
-    ends = lease.ends_at()
+    ends = lease.storage_ends_at()
     since = f"for {now - ends:.0f} s" if ends > float("-inf") else "yet"
     return f"this host holds no storage lease {since}: no heartbeat gets through to {names}"
 

@@ -11,7 +11,7 @@ from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.model.views import HostOrders, VmSpec
 
 from holdfast_agent.storage.claim import Claim
-from holdfast_agent.storage.feeding import may_feed, to_stop, why_no_start
+from holdfast_agent.storage.feeding import is_adrift, may_feed, to_stop, why_no_start
 from holdfast_agent.storage.lease import OWNER, StorageLease, uptime
 from holdfast_agent.storage.pool_beats import PoolBeats
 from holdfast_agent.storage.terms import LeaseTerms, is_endangered, read_terms, too_slow
@@ -144,11 +144,15 @@ class Guardian:
             return True
         return False
 
-    # --- for those who look at it from outside ------------------------------------------------------------------------
+    def is_adrift(self) -> bool:
+        """Whether it asks for grants. Without the lock: beats must not wait for whoever has it."""
+        return is_adrift(self._terms, self._lease, self._clock())
 
     def owner_granted(self, asked_at: float) -> None:
-        """The owner heard what this host said at `asked_at` (`uptime`), and counts its silence from later than that."""
+        """The lease is renewed from then on, and the watchdog is fed at the next step."""
         self._lease.renew(OWNER, asked_at, self._clock())
+
+    # --- for those who look at it from outside ------------------------------------------------------------------------
 
     def problems(self) -> dict[str, str]:
         """What is wrong now, in words, by what it is about: "lease", "watchdog", or a pool's name."""
@@ -251,6 +255,9 @@ class Guardian:
         if may_feed(self._lease, running, now):
             self._watchdog.feed()
             self._tell("lease", "", "the storage lease is renewed again, and the watchdog is fed")
+            granted = self._lease.held(now) and not self._lease.held_on_storage(now)
+            said = "no pool takes this host's beats: its owner's grants alone keep the watchdog from resetting it"
+            self._tell("storage", said if granted else "", "this host is not kept by its owner's grants any more")
             return
         if self._lease.ends_at() == float("-inf"):
             return  # just started: there was no lease yet that could lapse, and the first beat is on its way

@@ -50,6 +50,12 @@ class StorageWatch(Protocol):
     def watchdog_armed(self) -> bool:
         """Whether the host promises that its watchdog ends all VMs of concern once its storage lease lapses."""
 
+    def is_adrift(self) -> bool:
+        """Whether no pool takes this host's beats, so that it asks its owner for grants."""
+
+    def owner_granted(self, asked_at: float) -> None:
+        """The owner, while it was the owner, heard the beat that this host sent at `asked_at` (`lease.uptime`)."""
+
 
 class NoStorageWatch:
     """For hosts without storage that beats: nothing is written, nothing is refused, and no watchdog is armed."""
@@ -77,3 +83,10 @@ class NoStorageWatch:
     def watchdog_armed(self) -> bool:
         """Never."""
         return False
+
+    def is_adrift(self) -> bool:
+        """Never."""
+        return False
+
+    def owner_granted(self, asked_at: float) -> None:
+        """Nothing depends on it."""

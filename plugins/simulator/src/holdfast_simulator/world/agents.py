@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import Refused, StorageAway, Unreachable
 from holdfast.hooks.hypervisor import HostListener
 from holdfast.model import GuestState
-from holdfast.model.views import Beat, VmSpec
+from holdfast.model.views import Beat, LifeGrant, VmSpec
 
 from holdfast_simulator.world.guests import Guest
 from holdfast_simulator.world.happenings import MOVED, What
@@ -118,7 +118,7 @@ class Agents:
 
     def _send_beats(self, host: SimHost, beat: bool) -> None:
         self._sequence[host.uuid] += 1
-        message = Beat(host.uuid, host.boot_id, self._sequence[host.uuid], host.lease.armed) if beat else None
+        message = self._beat(host) if beat else None
         network = self._world.network
         for server, attachment in list(self._attached[host.uuid].items()):
             path = network.path(AGENT, host.uuid, server)
@@ -127,6 +127,12 @@ class Agents:
                 self._hear(attachment, host, session, host.boot_id, message)
             else:
                 network.send(path, self._hear, attachment, host, session, host.boot_id, message)
+
+    def _beat(self, host: SimHost) -> Beat:
+        sequence, adrift = self._sequence[host.uuid], host.lease.adrift
+        if adrift:
+            host.lease.sending(sequence)
+        return Beat(host.uuid, host.boot_id, sequence, host.lease.armed, adrift)
 
     def _hear(
         self, attachment: Attachment, host: SimHost, session: tuple[int, int, int], boot_id: str, beat: Beat | None
@@ -257,6 +263,11 @@ class Agents:
         """Standing orders of the host's owner."""
         host.take_orders(ha_on)
         reply(None)
+
+    def granted(self, host: SimHost, grant: LifeGrant) -> None:
+        """The owner's grant arrives. One of another boot is nobody's."""
+        if host.speaking and grant.boot_id == host.boot_id:
+            host.lease.grant(grant.sequence, grant.owner_epoch)
 
     def inventory(self, host: SimHost, reply: Reply) -> None:
         """Every VM the host has."""

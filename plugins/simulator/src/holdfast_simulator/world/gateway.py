@@ -85,6 +85,13 @@ class Gateway:
 
         return self.ask(AGENT, host.uuid, deadline, arrive)
 
+    def tell_agent(self, host: "SimHost", act: Callable[..., object], *args: Any) -> None:
+        """Tell a host's agent something that it does not answer: `act(host, *args)` runs on arrival. Never blocks."""
+        if self._owner.alive:
+            with self.world.lock:
+                network = self.world.network
+                network.send(network.path(AGENT, self.server, host.uuid), act, host, *args)
+
     def ask_bmc(self, host: "SimHost", deadline: float, handle: Callable[..., object], *args: Any) -> Any:
         """Ask one of a host's BMCs."""
         return self.ask(BMC, host.uuid, deadline, handle, *args)

@@ -1,6 +1,7 @@
 """A host's storage lease and its watchdog: how a host that nobody can reach ends its own VMs."""
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 from holdfast_simulator.world.happenings import What
@@ -9,6 +10,9 @@ from holdfast_simulator.world.timing import Timer
 if TYPE_CHECKING:
     from holdfast_simulator.world.host import SimHost
 
+_REMEMBERED = 256
+"""Beats that a grant may name."""
+
 
 class HostLease:
     """The lease is held while a beat landed on any of the host's pools within `physics.lease`.
@@ -16,6 +20,9 @@ class HostLease:
     When it lapses on all of them and the host runs a VM there, the watchdog is no longer fed and resets the host
     `physics.watchdog_time` later; a hung kernel feeds nothing either. Without such a VM nothing is reset (S11), and
     starts are refused until the lease is renewed. Messages sent before a lapse are void after it.
+
+    An owner's grant keeps the host from being reset for `physics.lease` from when the beat that it names was sent; for
+    starts and messages it does not count.
     """
 
     def __init__(self, host: "SimHost") -> None:
@@ -23,6 +30,9 @@ class HostLease:
         self._began = host.world.time.now()
         self._lapses = 0
         self._counted = -math.inf
+        self._granted = -math.inf
+        self._newest_owner = 0
+        self._sent: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._hung_at = 0.0
         self._stop_timer: Timer | None = None
         self._bite_timer: Timer | None = None
@@ -42,9 +52,29 @@ class HostLease:
     def begin(self) -> None:
         """The host booted: the lease counts from now."""
         self._began = self._host.world.time.now()
+        self._granted = -math.inf
+        self._sent.clear()
+
+    @property
+    def adrift(self) -> bool:
+        """Whether half of the lease is over without a beat: what the agent's beats say."""
+        physics = self._host.world.physics
+        return self.kept and self._host.world.time.now() - self.renewed_at() >= physics.lease / 2
+
+    def sending(self, sequence: int) -> None:
+        """The agent sends a beat that says adrift."""
+        self._sent.append((sequence, self._host.world.time.now()))
+
+    def grant(self, sequence: int, owner_epoch: int) -> None:
+        """The agent has a grant for that beat."""
+        sent_at = next((at for number, at in self._sent if number == sequence), -math.inf)
+        if owner_epoch >= self._newest_owner:
+            self._newest_owner = owner_epoch
+            self._granted = max(self._granted, sent_at)
+            self.note()
 
     def renewed_at(self) -> float:
-        """When it was renewed last."""
+        """When a beat renewed it last."""
         beats = (self._host.world.pool(pool).last_beat(self._host.uuid) for pool in self._host.pools)
         return max(self._began, max(beats, default=-math.inf))
 
@@ -73,7 +103,7 @@ class HostLease:
 
     def _set_timers(self) -> None:
         host, physics = self._host, self._host.world.physics
-        end = self.renewed_at() + physics.lease
+        end = max(self.renewed_at(), self._granted) + physics.lease
         if physics.self_fence == "reboot":
             bite = min(end, self._hung_at) if self._hung_at else end
             self._bite_timer = host.world.time.call_at(bite + physics.watchdog_time, self._bite, host.boots)
