@@ -18,7 +18,7 @@ from holdfast.errors import (
     Unsupported,
 )
 from holdfast.model import Evidence, GuestState, Kind, Opinion, PermitGrant, Proof, ProofKind, Secret
-from holdfast.model.views import HeartbeatReading, HostOrders, HostView, PoolView, VmReport, VmSpec
+from holdfast.model.views import DiskReading, HeartbeatReading, HostOrders, HostView, PoolView, VmReport, VmSpec
 from holdfast.protocol import messages as m
 from holdfast.protocol import questions as q
 from holdfast.protocol.codec import from_document, to_document
@@ -44,6 +44,7 @@ ASKED: list[q.Asked] = [
     q.WriteHeartbeat(POOL, "h1", 2**40),
     q.ReadHeartbeat(POOL, "h1", "h2"),
     q.RemoveHeartbeat(POOL, "h1"),
+    q.LookAtDisks(POOL, ("vm-1.qcow2", "vm-2.qcow2"), "h2"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -70,8 +71,8 @@ def test_questions_arrive_as_they_were_asked(asked: q.Asked) -> None:
 def test_answers_arrive_as_they_were_given() -> None:
     """Lists of VMs, readings, and nothing."""
     reports = (VmReport("v1", GuestState.RUNNING, 3), VmReport("v2", GuestState.CRASHED, 1))
-    reading = HeartbeatReading(4, 1.25, False)
-    for asked, value in ((ASKED[2], reports), (ASKED[9], reading), (ASKED[0], None)):
+    reading, disks = HeartbeatReading(4, 1.25, False), DiskReading(2, 8.5, 0.25, "vm-1.qcow2")
+    for asked, value in ((ASKED[2], reports), (ASKED[9], reading), (ASKED[11], disks), (ASKED[0], None)):
         found = sent(q.answer(1, value))
         assert isinstance(found, m.Answer)
         assert q.read_answer(asked, found) == value

@@ -5,7 +5,7 @@ import threading
 import pytest
 from holdfast.errors import NotFound, Refused, Unreachable
 from holdfast.hooks.markers import hookimpl
-from holdfast.model.views import HeartbeatReading, PoolView
+from holdfast.model.views import DiskReading, HeartbeatReading, PoolView
 from holdfast_conformance import (
     HeartbeatBench,
     HeartbeatCapabilities,
@@ -204,6 +204,12 @@ class PrintsTheSecret(MemoryHeartbeat):
         super().write(pool, writer, sequence, deadline)
 
 
+class SeesDisksThatAreNotThere(MemoryHeartbeat):
+    @hookimpl
+    def look_at_disks(self, pool, disks, reader, deadline):
+        return DiskReading(len(disks), 1.0, 0.0, disks[0])
+
+
 class LacksRemove(MemoryHeartbeat):
     remove = None
 
@@ -219,6 +225,7 @@ CAUGHT_BY = {
     "test_hosts_do_not_disturb_each_other": [RemovesEverything],
     "test_removing_is_idempotent": [RemovesOnce],
     "test_no_reader_sees_a_torn_beat": [WritesTwoHalves],
+    "test_disks_are_told_of_or_said_to_be_dark": [SeesDisksThatAreNotThere],
     "test_silence_is_unreachable": [SilenceIsNoBeat],
     "test_a_refused_write_is_told_apart": [RefusalIsSilence],
     "test_secrets_are_never_shown": [PrintsTheSecret],

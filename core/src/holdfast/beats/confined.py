@@ -9,13 +9,14 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+from holdfast.beats.disks import DiskSightings
 from holdfast.beats.record import BeatRecord, decode, encode, name_problem
 from holdfast.beats.sightings import Sightings
-from holdfast.errors import DriverError, NotFound, Refused
+from holdfast.errors import DriverError, NotFound, Refused, Unsupported
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.markers import hookimpl
 from holdfast.lane import Lane
-from holdfast.model.views import HeartbeatReading, PoolView
+from holdfast.model.views import DiskReading, HeartbeatReading, PoolView
 
 
 class BeatStorage(Protocol):
@@ -37,15 +38,32 @@ class BeatStorage(Protocol):
         """Remove all traces of `subject`. Idempotent."""
 
 
+class DiskStorage(BeatStorage, Protocol):
+    """A worker of a driver that `sees_disks`."""
+
+    def marks(self, disks: list[str]) -> dict[str, str]:
+        """For each of these files at the top of the pool that is there, a mark that is another after each write.
+
+        By the storage's word, past every cache. Nothing is opened or locked: the host that writes may be gone, and the
+        storage would wait for it.
+        """
+
+
 class _Pool:
-    def __init__(self, lane: Lane, sightings: Sightings) -> None:
+    def __init__(self, lane: Lane, sightings: Sightings, disks: DiskSightings) -> None:
         self.lane = lane
         self.sightings = sightings
+        self.disks = disks
         self.lock = threading.Lock()
 
 
 class ConfinedHeartbeat(HeartbeatDriver, ABC):
-    """The driver's half that all kinds of storage share. Thread-safe."""
+    """The driver's half that all kinds of storage share. Thread-safe.
+
+    `sees_disks` is for drivers whose workers are a `DiskStorage`.
+    """
+
+    sees_disks = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,6 +108,20 @@ class ConfinedHeartbeat(HeartbeatDriver, ABC):
     def watch(self, pool: PoolView, reader: str, deadline: float) -> None:
         """Look at all beats."""
         self._look(pool, reader, None, deadline)
+
+    @hookimpl
+    def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
+        """Look once at these disks."""
+        if not self.sees_disks:
+            raise Unsupported(f"pool {pool.name}: this kind of storage cannot tell whether a disk is being written")
+        for name in disks:
+            if name.startswith(".") or not name.isprintable() or "/" in name:
+                raise Refused(f"pool {pool.name}: {name[:40]!r} is no disk's name")
+        opened = self._open(pool)
+        began = time.monotonic()
+        found = opened.lane.call(deadline, "marks", list(disks))
+        with opened.lock:
+            return opened.disks.saw(reader, disks, found, began, time.monotonic())
 
     @hookimpl
     def remove(self, pool: PoolView, subject: str, deadline: float) -> None:
@@ -143,9 +175,10 @@ class ConfinedHeartbeat(HeartbeatDriver, ABC):
                 return kept[1]
             # Another way to the same pool: what was seen there stays seen.
             sightings = Sightings() if kept is None else kept[1].sightings
+            disks = DiskSightings() if kept is None else kept[1].disks
             if kept is not None:
                 kept[1].lane.close()
-            opened = _Pool(Lane(worker, f"pool {pool.name}", *parts), sightings)
+            opened = _Pool(Lane(worker, f"pool {pool.name}", *parts), sightings, disks)
             self._pools[pool.uuid] = ((worker, parts), opened)
             return opened
 

@@ -1,7 +1,8 @@
 """Storage heartbeat: signs of life that travel through the storage itself."""
 
+from holdfast.errors import Unsupported
 from holdfast.hooks.markers import hookspec, optional
-from holdfast.model.views import HeartbeatReading, PoolView
+from holdfast.model.views import DiskReading, HeartbeatReading, PoolView
 
 
 class HeartbeatDriver:
@@ -47,3 +48,14 @@ class HeartbeatDriver:
     @optional
     def leave(self, pool_uuid: str) -> None:
         """Optional. The pool is not asked about any more: let go of connections and processes. Never blocks."""
+
+    @optional
+    def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
+        """Optional. Whether these disks of the pool change, as `reader` sees it, judged by the reader's own clock.
+
+        `disks` are files at the top of the pool (`DiskSpec.file`). Asked again and again while a host is in doubt; a
+        change counts only between two looks that follow each other closely. It has to be the storage's word, past every
+        cache, and must neither open nor lock a disk. Disks that are not there are left out.
+        `Unsupported` where the storage cannot tell: the disks then say nothing, for or against.
+        """
+        raise Unsupported("this kind of storage cannot tell whether a disk is being written")

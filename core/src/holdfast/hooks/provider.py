@@ -55,6 +55,13 @@ class Probes(Protocol):
     def heartbeats(self) -> tuple[Evidence, ...]:
         """One piece per applicable pool, as seen by a healthy neighbour; empty if no pool takes part."""
 
+    def disks(self) -> tuple[Evidence, ...]:
+        """Whether disks of the host's VMs change, as a healthy neighbour sees. Never DEAD: idle guests do not write.
+
+        One piece per applicable pool on which one changed lately (ALIVE), or of which nobody could say (unknown); none
+        for a pool where all stand still, or whose storage cannot tell.
+        """
+
     def switch_power(self, action: PowerAction) -> ActionOutcome:
         """Send a power action to the fence devices."""
 

@@ -75,6 +75,7 @@ class DiskSpec:
     """One disk of a VM.
 
     `name` is what it is called on its pool: a file's name without folder, or on a pool of LUNs the number of its own.
+    On a pool of files it lies at the top, as `file`.
     `size` is bytes; 0 means as large as the template. `template` is the path or URL of the image that it is laid over,
     "" for none; whoever starts the VM first makes the disk, and never one that is there.
     """
@@ -85,6 +86,11 @@ class DiskSpec:
     size: int = 0
     template: str = ""
     template_format: str = "qcow2"
+
+    @property
+    def file(self) -> str:
+        """What its file is called, on a pool that holds files."""
+        return f"{self.name}.{self.format}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +196,19 @@ class HeartbeatReading:
     sequence: int
     unchanged_for: float
     ever_moved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReading:
+    """What a reader saw of several disks on one pool, while it watched whether they change.
+
+    `found` of them are there. `watched_for` is seconds by the reader's own clock that it has looked on end, 0 at the
+    first look, which shows no change. `unchanged_for` counts from the last change that it saw, of whichever disk, or
+    from when it began to look. `changed` names that disk, "" if none changed while it looked. Nothing is said of death:
+    a guest that has nothing to do writes nothing.
+    """
+
+    found: int
+    watched_for: float
+    unchanged_for: float
+    changed: str = ""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from holdfast import errors
 from holdfast.errors import DriverError, HoldfastError
 from holdfast.model.evidence import PermitGrant
-from holdfast.model.views import HeartbeatReading, HostOrders, HostView, PoolView, VmReport, VmSpec
+from holdfast.model.views import DiskReading, HeartbeatReading, HostOrders, HostView, PoolView, VmReport, VmSpec
 from holdfast.protocol.codec import from_document, to_document
 from holdfast.protocol.frames import ProtocolError
 from holdfast.protocol.messages import Answer, Question
@@ -128,9 +128,19 @@ class RemoveHeartbeat:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookAtDisks:
+    """`HeartbeatDriver.look_at_disks`: are these disks being written?"""
+
+    ANSWER: ClassVar[Any] = DiskReading
+    pool: PoolView
+    disks: tuple[str, ...]
+    reader: str
+
+
 Asked = (
     StartVm | StopVm | ListVms | RebootVm | RemoveDisks | ExpectVm | MigrateVm | ObeyOrders
-    | PrepareHeartbeat | WriteHeartbeat | ReadHeartbeat | RemoveHeartbeat
+    | PrepareHeartbeat | WriteHeartbeat | ReadHeartbeat | RemoveHeartbeat | LookAtDisks
 )  # fmt: skip
 
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in Asked.__args__}

@@ -88,6 +88,10 @@ class Steward:
                 )
             case q.ReadHeartbeat(pool, subject, reader):
                 return await self._on_pool(pool, deadline, lambda beat: beat.read(pool, subject, reader, _left(until)))
+            case q.LookAtDisks(pool, disks, reader):
+                return await self._on_pool(
+                    pool, deadline, lambda beat: beat.look_at_disks(pool, disks, reader, _left(until))
+                )
             case q.RemoveHeartbeat(pool, subject):
                 return await self._on_pool(pool, deadline, lambda beat: beat.remove(pool, subject, _left(until)))
 

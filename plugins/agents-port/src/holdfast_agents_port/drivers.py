@@ -14,7 +14,16 @@ from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import HostListener, Hypervisor
 from holdfast.hooks.markers import hookimpl
 from holdfast.model import PermitGrant
-from holdfast.model.views import HeartbeatReading, HostOrders, HostView, LifeGrant, PoolView, VmReport, VmSpec
+from holdfast.model.views import (
+    DiskReading,
+    HeartbeatReading,
+    HostOrders,
+    HostView,
+    LifeGrant,
+    PoolView,
+    VmReport,
+    VmSpec,
+)
 from holdfast.protocol import questions as q
 
 from holdfast_agents_port.switchboard import Switchboard
@@ -136,6 +145,12 @@ class AgentHeartbeat(HeartbeatDriver):
     def read(self, pool: PoolView, subject: str, reader: str, deadline: float) -> HeartbeatReading:
         """By the reader's agent."""
         found: HeartbeatReading = self._asking.ask(reader, q.ReadHeartbeat(pool, subject, reader), deadline)
+        return found
+
+    @hookimpl
+    def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
+        """By the reader's agent."""
+        found: DiskReading = self._asking.ask(reader, q.LookAtDisks(pool, disks, reader), deadline)
         return found
 
     @hookimpl

@@ -18,7 +18,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 class DirectShare:
-    """`holdfast.beats.confined.BeatStorage` on an export.
+    """`holdfast.beats.confined.DiskStorage` on an export.
 
     A connection that failed once is thrown away: what it would still say, about requests that nobody waits for any
     more, is never heard.
@@ -97,6 +97,25 @@ class DirectShare:
                         raise
 
         self._do(forget)
+
+    def marks(self, disks: list[str]) -> dict[str, str]:
+        """The server's own time of the last write, and the size."""
+
+        def look(session: Session) -> dict[str, str]:
+            found = {}
+            for name in disks:
+                if overdue():
+                    raise Unreachable(f"{self._where}: the disks were looked at too late")
+                try:
+                    written, size = session.written(f"/{name}")
+                except NfsError as problem:
+                    if problem.errno not in (errno.ENOENT, errno.ESTALE):
+                        raise
+                else:
+                    found[name] = f"{written} {size}"
+            return found
+
+        return self._do(look)
 
     def _do(self, act: Callable[[Session], T]) -> T:
         try:

@@ -21,6 +21,7 @@ class NfsHeartbeat(ConfinedHeartbeat):
     `heartbeat.nfs.port`, `heartbeat.nfs.mountport` (for a server without a portmapper; without a mount only).
     """
 
+    sees_disks = True
     SETTINGS: ClassVar[Mapping[str, Option]] = {
         "access": Option(
             str,

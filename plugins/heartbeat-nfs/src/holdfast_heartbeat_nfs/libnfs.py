@@ -8,7 +8,7 @@ import ctypes
 import ctypes.util
 import os
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint64, c_void_p
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from holdfast.errors import Refused
 from holdfast.lane.sockets import discard_unsent
@@ -21,6 +21,18 @@ class _Entry(ctypes.Structure):
 
 
 _Entry._fields_ = [("next", POINTER(_Entry)), ("name", c_char_p), ("inode", c_uint64)]
+
+_STAT = (
+    "dev", "ino", "mode", "nlink", "uid", "gid", "rdev", "size", "blksize", "blocks", "atime", "mtime", "ctime",
+    "atime_nsec", "mtime_nsec", "ctime_nsec", "used",
+)  # fmt: skip
+
+
+class _Stat(ctypes.Structure):
+    """`struct nfs_stat_64`, with room for what later versions may add at its end."""
+
+    _fields_: ClassVar = [*((name, c_uint64) for name in _STAT), ("more", c_uint64 * 16)]
+
 
 _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "nfs_init_context": (c_void_p, []),
@@ -41,6 +53,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "nfs_pread": (c_int, [c_void_p, c_void_p, c_uint64, c_uint64, c_char_p]),
     "nfs_pwrite": (c_int, [c_void_p, c_void_p, c_uint64, c_uint64, c_char_p]),
     "nfs_fsync": (c_int, [c_void_p, c_void_p]),
+    "nfs_lstat64": (c_int, [c_void_p, c_char_p, POINTER(_Stat)]),
     "nfs_rename": (c_int, [c_void_p, c_char_p, c_char_p]),
     "nfs_unlink": (c_int, [c_void_p, c_char_p]),
     "nfs_opendir": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
@@ -123,6 +136,12 @@ class Session:
             return buffer.raw[:found]
         finally:
             self._library.nfs_close(self._context, file)
+
+    def written(self, path: str) -> tuple[int, int]:
+        """When the server last saw the file written, in ns of its clock, and how large it is. The file stays shut."""
+        found = _Stat()
+        self._checked(self._library.nfs_lstat64(self._context, path.encode(), byref(found)))
+        return found.mtime * 1_000_000_000 + found.mtime_nsec, found.size
 
     def rename(self, old: str, new: str) -> None:
         """Put `old` in the place of `new`."""

@@ -6,8 +6,10 @@ import os
 import stat
 
 from holdfast.beats.record import SIZE
-from holdfast.errors import Refused
+from holdfast.errors import Refused, Unreachable
+from holdfast.lane import overdue
 
+from holdfast_heartbeat_nfs.last_write import last_write
 from holdfast_heartbeat_nfs.mounts import NFS_TYPES, Mount, mount_number, mount_of_share, mounted_at, read_mounts
 from holdfast_heartbeat_nfs.place import BEAT, DRAFT, FOLDER, OUT_OF_SPACE, PROBE, explained
 
@@ -19,7 +21,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class MountedShare:
-    """`holdfast.beats.confined.BeatStorage` on a mounted share.
+    """`holdfast.beats.confined.DiskStorage` on a mounted share.
 
     The mount is looked up anew for each call: a share that was unmounted leaves an ordinary folder behind, and a beat
     that is written there would tell nobody anything while it told the host that all is well.
@@ -92,6 +94,27 @@ class MountedShare:
             return
         except OSError as problem:
             raise explained(problem.errno or 0, str(problem.strerror), self._point or self._path) from problem
+
+    def marks(self, disks: list[str]) -> dict[str, str]:
+        """Each time from the server. The files stay shut: to open one may make the server call the host back that
+        has it open, and wait for it."""
+        mount, found = self._mount(), {}
+        try:
+            root = os.open(mount.point, _FOLDER)
+            try:
+                if mount_number(root) != mount.number:
+                    raise Refused(f"the share at {mount.point} has just been unmounted")
+                for name in disks:
+                    if overdue():
+                        raise Unreachable(f"{mount.point}: the disks were looked at too late")
+                    with contextlib.suppress(FileNotFoundError):
+                        written, size = last_write(root, name)
+                        found[name] = f"{written} {size}"
+            finally:
+                os.close(root)
+        except OSError as problem:
+            raise explained(problem.errno or 0, str(problem.strerror), mount.point) from problem
+        return found
 
     def _mount(self) -> Mount:
         mounts = read_mounts()

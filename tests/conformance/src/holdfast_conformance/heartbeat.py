@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
-from holdfast.errors import DriverError, NotFound, Unreachable
+from holdfast.adapter import offers
+from holdfast.errors import DriverError, NotFound, Unreachable, Unsupported
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.model.views import HeartbeatReading, PoolView
 
@@ -147,6 +148,18 @@ class HeartbeatConformance(Conformance):
         for answers in seen:
             assert set(answers) <= set(sequences), f"a torn beat was read: {answers}"
             assert answers == sorted(answers), f"a beat went back: {answers}"
+
+    def test_disks_are_told_of_or_said_to_be_dark(self, driver: HeartbeatDriver, bench: HeartbeatBench) -> None:
+        """A disk that is not there is left out, and never changes; storage that cannot tell says so."""
+        if not offers(HeartbeatDriver, driver, "look_at_disks"):
+            pytest.skip("the driver leaves look_at_disks out")
+        self._prepare(driver, bench)
+        for _ in range(2):
+            try:
+                reading = driver.look_at_disks(bench.pool, ("no-such-disk.qcow2",), READER, self._deadline)
+            except Unsupported:
+                return
+            assert (reading.found, reading.changed) == (0, "")
 
     def test_silence_is_unreachable(self, driver: HeartbeatDriver, bench: HeartbeatBench) -> None:
         """Storage that does not answer raises `Unreachable` in time from every method, and then works again."""

@@ -103,9 +103,15 @@ class ProviderConformance(Conformance):
         host = self._host(driver)
 
         @QUIET
-        @given(link=OPINIONS, agent=OPINIONS, power=OPINIONS, pools=st.lists(OPINIONS, max_size=3))
-        def check(link: Opinion, agent: Opinion, power: Opinion, pools: list[Opinion]) -> None:
-            probes = self._probes(driver, link=link, agent=agent, power=power, pools=tuple(pools))
+        @given(
+            link=OPINIONS,
+            agent=OPINIONS,
+            power=OPINIONS,
+            pools=st.lists(OPINIONS, max_size=3),
+            disks=st.lists(st.sampled_from([Opinion.ALIVE, Opinion.UNKNOWN]), max_size=2),
+        )
+        def check(link: Opinion, agent: Opinion, power: Opinion, pools: list[Opinion], disks: list[Opinion]) -> None:
+            probes = self._probes(driver, link=link, agent=agent, power=power, pools=tuple(pools), disks=tuple(disks))
             answered = {Kind.LINK: {link}, Kind.AGENT: {agent}, Kind.POWER: {power}}
             told = answered | {Kind.HEARTBEAT: set(pools), Kind.ACTIVITY: set(pools)}
             seen = (
@@ -186,8 +192,9 @@ class ProviderConformance(Conformance):
         power: Opinion = Opinion.UNKNOWN,
         pools: tuple[Opinion, ...] = (),
         accepts: bool = True,
+        disks: tuple[Opinion, ...] = (),
     ) -> ScriptedProbes:
-        return ScriptedProbes(self._host(driver).uuid, link, agent, power, pools, accepts)
+        return ScriptedProbes(self._host(driver).uuid, link, agent, power, pools, accepts, disks)
 
 
 def _opinions(pieces: tuple[Evidence, ...]) -> set[Opinion]:

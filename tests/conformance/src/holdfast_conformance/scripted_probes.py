@@ -18,11 +18,13 @@ class ScriptedProbes:
         power: Opinion = Opinion.UNKNOWN,
         pools: Sequence[Opinion] = (),
         accepts: bool = True,
+        disks: Sequence[Opinion] = (),
     ) -> None:
         self._subject = subject
         self._opinions = {Kind.LINK: link, Kind.AGENT: agent, Kind.POWER: power}
         self._pools = tuple(pools)
         self._accepts = accepts
+        self._disks = tuple(disks)
         self.actions: list[PowerAction] = []
 
     def link(self) -> Evidence:
@@ -42,6 +44,13 @@ class ScriptedProbes:
         return tuple(
             Evidence(Kind.HEARTBEAT, self._subject, opinion, "neighbour", 0.0, pool=f"pool-{number}")
             for number, opinion in enumerate(self._pools)
+        )
+
+    def disks(self) -> tuple[Evidence, ...]:
+        """One piece per scripted pool on which disks change, or cannot be looked at."""
+        return tuple(
+            Evidence(Kind.ACTIVITY, self._subject, opinion, "neighbour", 0.0, pool=f"pool-{number}")
+            for number, opinion in enumerate(self._disks)
         )
 
     def switch_power(self, action: PowerAction) -> ActionOutcome:
