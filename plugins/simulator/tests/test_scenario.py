@@ -138,7 +138,7 @@ def test_a_fault_changes_the_world_and_its_mending_changes_it_back(kind: str) ->
 
 def _picture(session: Session) -> object:
     hosts = [
-        (h.condition, h.agent_alive, h.bmc().mode, h.start_failure, len(h.book.live()))
+        (h.condition, h.agent_alive, h.agent_frozen, h.bmc().mode, h.start_failure, len(h.book.live()))
         for h in session.world.hosts.values()
     ]
     pools = [(pool.up, pool.latency) for pool in session.world.pools.values()]

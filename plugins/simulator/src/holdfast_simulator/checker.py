@@ -307,7 +307,7 @@ class Checker:
     def _self_fenced(self, event: Happening) -> None:
         host = self._world.host(event.host)
         mine = [guest for guest in host.book.live() if not guest.spec.pool or guest.spec.pool in host.pools]
-        reached = [pool for pool in host.pools if host.reaches(pool)]
+        reached = [pool for pool in host.pools if host.beats_on(pool)]
         if not mine or reached:
             self.report("S11", f"{event.host} reset itself with VMs {mine} and the pools {reached} in reach")
         if event.host in self._told_off.must_know:

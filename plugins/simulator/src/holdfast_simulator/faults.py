@@ -136,6 +136,10 @@ KINDS: dict[str, FaultKind] = {
         "a host's agent dies; VMs and storage beats go on", ("host",),
         lambda s, f: s.world.host(f.host).kill_agent(), lambda s, f: s.world.host(f.host).start_agent(),
     ),
+    "agent-freeze": FaultKind(
+        "a host's agent stands still, and its storage beats with it; VMs go on", ("host",),
+        lambda s, f: s.world.host(f.host).freeze_agent(), lambda s, f: s.world.host(f.host).thaw_agent(),
+    ),
     "cut-agent": FaultKind("a link to a host is cut", ("host", "server"), _cut(AGENT, False), _cut(AGENT, True)),
     "cut-bmc": FaultKind("a server's link to a BMC is cut", ("host", "server"), _cut(BMC, False), _cut(BMC, True)),
     "cut-storage": FaultKind("a path to a pool is cut", ("host", "pool"), _cut_storage(False), _cut_storage(True)),

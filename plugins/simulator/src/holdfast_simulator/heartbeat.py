@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.errors import HoldfastError, Unreachable
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.markers import hookimpl
-from holdfast.model.views import HeartbeatReading, PoolView
+from holdfast.model.views import DiskReading, HeartbeatReading, PoolView
 
 from holdfast_simulator.seat import Seat
 from holdfast_simulator.world.gateway import Gateway
@@ -43,6 +43,22 @@ class SimulatorHeartbeat(Seat, HeartbeatDriver):
 
         reading = self._on_pool(pool, reader, deadline, look)
         assert isinstance(reading, HeartbeatReading)
+        return reading
+
+    @hookimpl
+    def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
+        """What `reader` sees of them. A VM that runs writes all the time; its disk is called by its uuid."""
+        world = self.gateway.world
+
+        def writing(disk: str) -> bool:
+            vm_uuid = disk.rpartition(".")[0]
+            hosts = (host for host in world.hosts.values() if host.reaches(pool.uuid))
+            return any((guest := host.book.guests.get(vm_uuid)) is not None and guest.live for host in hosts)
+
+        reading = self._on_pool(
+            pool, reader, deadline, lambda host, store: store.look_at_disks(host.uuid, disks, writing)
+        )
+        assert isinstance(reading, DiskReading)
         return reading
 
     @hookimpl

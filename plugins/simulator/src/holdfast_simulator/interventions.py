@@ -33,6 +33,8 @@ KINDS: dict[str, Callable[["SimHost"], None]] = {
     "go-on": lambda host: host.unhang(),
     "agent-death": lambda host: host.kill_agent(),
     "agent-start": lambda host: host.start_agent(),
+    "agent-freeze": lambda host: host.freeze_agent(),
+    "agent-thaw": lambda host: host.thaw_agent(),
     "watchdog-gone": lambda host: host.set_watchdog(False),
     "watchdog-back": lambda host: host.set_watchdog(True),
     **{f"bmc-{mode.value}": lambda host, mode=mode: host.bmc().set_mode(mode) for mode in BmcMode},  # type: ignore[misc]

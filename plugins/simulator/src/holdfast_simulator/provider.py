@@ -85,9 +85,9 @@ class SimulatorHAProvider(HaProvider):
 
     @hookimpl
     def check_activity(self, host: HostView, probes: Probes) -> tuple[Evidence, ...]:
-        """The storage heartbeats, as a neighbour sees them."""
+        """The storage heartbeats and the VMs' disks, as a neighbour sees them."""
         if not _is_scripted(host):
-            return probes.heartbeats()
+            return (*probes.heartbeats(), *probes.disks())
         opinion = Opinion.ALIVE if _answer(host, "activity") else Opinion.DEAD
         return (_scripted(Kind.ACTIVITY, host, opinion, probes.link().at),)
 

@@ -40,7 +40,7 @@ class Wellbeing:
         for uuid, host in self._world.hosts.items():
             if not host.powered:
                 self._down_at[uuid] = now
-            writes = any(host.reaches(pool) and self._world.pool(pool).latency < 1.0 for pool in host.pools)
+            writes = any(host.beats_on(pool) and self._world.pool(pool).latency < 1.0 for pool in host.pools)
             self._set(("writes", uuid), writes, now)
             for server in self._servers:
                 path = self._world.network.path(AGENT, uuid, server)

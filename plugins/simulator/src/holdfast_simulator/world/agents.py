@@ -168,7 +168,7 @@ class Agents:
         """
         if session is None or session != host.session():
             return
-        if host.condition is Condition.HUNG:
+        if host.condition is Condition.HUNG or host.agent_frozen:
             self._backlog.setdefault(host.uuid, []).append((session, act, args))
         elif host.condition is Condition.UP:
             if host.agent_alive:
@@ -222,7 +222,7 @@ class Agents:
     def _wait_for_kernel(self, host: SimHost, reply: Reply, go_on: Callable[[], None]) -> bool:
         """Put off what a hung host was in the middle of; whether it was put off."""
         session = host.session()
-        if host.condition is not Condition.HUNG or session is None:
+        if session is None or not (host.condition is Condition.HUNG or host.agent_frozen):
             return False
         self._backlog.setdefault(host.uuid, []).append((session, lambda _host, _reply: go_on(), (reply,)))
         return True

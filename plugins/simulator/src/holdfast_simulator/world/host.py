@@ -44,6 +44,7 @@ def device_key(level: int, index: int) -> str:
 class SimHost:
     """A host. `agent_alive` is the agent; the lease keeper is another process and lives as long as the kernel does.
 
+    An agent that stands still (`agent_frozen`) takes the keeper with it: nothing is heard on any path, and VMs live.
     Change it only through its methods: they settle storage beats, write the journal and tell the chronicle.
     """
 
@@ -56,6 +57,7 @@ class SimHost:
         self.boots = 1
         self.boot_due = 0.0
         self.agent_alive = True
+        self.agent_frozen = False
         self.agent_life = 1
         self.has_watchdog = True
         self.ha_on = True
@@ -83,7 +85,7 @@ class SimHost:
     @property
     def speaking(self) -> bool:
         """Whether its agent answers."""
-        return self.condition is Condition.UP and self.agent_alive
+        return self.condition is Condition.UP and self.agent_alive and not self.agent_frozen
 
     def session(self) -> tuple[int, int] | None:
         """What a message to the agent is bound to: the boot, and the storage lease it was sent under."""
@@ -158,6 +160,7 @@ class SimHost:
         if self._boot_timer is not None:
             self._boot_timer.cancel()
         ended = list(self.book.guests.values())
+        self.agent_frozen = False
         self.book.guests.clear()
         self.world.agents.forget_backlog(self)
         self.refresh_storage()
@@ -226,6 +229,21 @@ class SimHost:
             self.world.tell(What.HOST_CHANGED, host=self.uuid, detail="agent started")
             self.world.agents.connect_everywhere(self)
 
+    def freeze_agent(self) -> None:
+        """The agent stands still, and its beats with it; VMs go on."""
+        if self.condition is Condition.UP and self.agent_alive and not self.agent_frozen:
+            self.agent_frozen = True
+            self.refresh_storage()
+            self.world.tell(What.HOST_CHANGED, host=self.uuid, detail="agent frozen")
+
+    def thaw_agent(self) -> None:
+        """The agent goes on, with whatever waited for it."""
+        if self.agent_frozen:
+            self.agent_frozen = False
+            self.refresh_storage()
+            self.world.tell(What.HOST_CHANGED, host=self.uuid, detail="agent goes on")
+            self.world.agents.work_off_backlog(self)
+
     def end_guest(self, vm_uuid: str, state: GuestState) -> None:
         """The guest crashes or shuts itself down."""
         guest = self.book.guests.get(vm_uuid)
@@ -265,7 +283,7 @@ class SimHost:
         """Use a pool for heartbeats from now on. Idempotent."""
         if pool_uuid not in self.pools:
             self.pools.append(pool_uuid)
-            self.world.pool(pool_uuid).prepare(self.uuid, self.reaches(pool_uuid))
+            self.world.pool(pool_uuid).prepare(self.uuid, self.beats_on(pool_uuid))
             self.lease.note()
             self.save()
 
@@ -284,13 +302,17 @@ class SimHost:
             and self.world.network.path(STORAGE, self.uuid, pool_uuid).up
         )
 
+    def beats_on(self, pool_uuid: str) -> bool:
+        """Whether its beats land there now."""
+        return self.reaches(pool_uuid) and not self.agent_frozen
+
     def refresh_storage(self) -> None:
         """Circumstances changed: settle beats and watches."""
         for pool_uuid in self.pools:
-            pool, reach = self.world.pool(pool_uuid), self.reaches(pool_uuid)
-            pool.set_writing(self.uuid, reach)
+            pool, beats = self.world.pool(pool_uuid), self.beats_on(pool_uuid)
+            pool.set_writing(self.uuid, beats)
         for pool in self.world.pools.values():
-            pool.set_looking(self.uuid, self.reaches(pool.uuid))
+            pool.set_looking(self.uuid, self.beats_on(pool.uuid))
         self.lease.note()
 
     # --- journal

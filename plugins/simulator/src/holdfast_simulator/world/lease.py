@@ -98,7 +98,7 @@ class HostLease:
         self._stop_timer = self._bite_timer = None
         host = self._host
         self._hung_at = (self._hung_at or host.world.time.now()) if host.condition == "hung" else 0.0
-        if self.kept and host.condition in ("up", "hung") and not any(host.reaches(pool) for pool in host.pools):
+        if self.kept and host.condition in ("up", "hung") and not any(host.beats_on(pool) for pool in host.pools):
             self._set_timers()
 
     def _set_timers(self) -> None:

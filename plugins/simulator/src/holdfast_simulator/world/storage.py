@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from holdfast.beats.disks import DiskSightings
 from holdfast.errors import NotFound, Refused, Unreachable
-from holdfast.model.views import HeartbeatReading
+from holdfast.model.views import DiskReading, HeartbeatReading
 
 
 @dataclass(slots=True)
@@ -91,6 +92,9 @@ class Pool:
         self._lines: dict[str, BeatLine] = {}
         self._watches: dict[tuple[str, str], Watch] = {}
         self._looking: dict[str, float] = {}
+        self.disks = DiskSightings()
+        """What readers saw of the disks here."""
+        self._marks: dict[str, str] = {}
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -140,6 +144,14 @@ class Pool:
         line.sequence, line.last = sequence, now
         if running:
             line.following = now + running
+
+    def look_at_disks(self, reader: str, disks: tuple[str, ...], writing: Callable[[str], bool]) -> DiskReading:
+        """What `reader` sees of disks. `writing` is the truth about each: what is written changes all the time."""
+        now = self._now()
+        for name in disks:
+            if writing(name) or name not in self._marks:
+                self._marks[name] = repr(now)
+        return self.disks.saw(reader, disks, {name: self._marks[name] for name in disks}, now, now)
 
     def last_beat(self, writer: str) -> float:
         """True time at which `writer`'s newest beat landed; minus infinity if it has none here."""
