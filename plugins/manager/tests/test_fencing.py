@@ -148,6 +148,24 @@ def test_the_brake_holds_when_many_hosts_hang_at_once(
     bed.check_once()
 
 
+def test_neighbours_that_hung_with_a_host_do_not_hide_those_who_saw_it_stop(make_bed: Callable[..., Bed]) -> None:
+    """The first neighbours in line came back after its last beat, and saw nothing move: others are asked."""
+    bed = make_bed(hosts=8, servers=1, physics=Physics(watchdog_armed=False), settings={"ha.brake.fraction": "0.9"})
+    vm_id = bed.add_vm("vm1", 1)
+    for number in range(2, 7):
+        bed.cut("agent", "ms1", f"h{number}")  # nobody is told of them, so nobody is fenced
+        bed.machine(f"h{number}").bmc().set_mode(BmcMode.DEAD)
+    _silence(bed, [f"h{number}" for number in range(1, 7)])
+    bed.machine("h1").bmc().set_mode(BmcMode.DEAD)
+    bed.run(2.0)
+    for number in range(2, 7):
+        bed.machine(f"h{number}").unhang()
+        bed.mend("agent", "ms1", f"h{number}")
+    bed.machine("h1").bmc().set_mode(BmcMode.OK)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm_id), 40)
+    bed.check_once()
+
+
 def test_a_brake_that_holds_again_is_told_again(make_bed: Callable[..., Bed]) -> None:
     """One alert per time that it holds, with the domain's place and without a host of its own."""
     bed = make_bed(hosts=6, physics=Physics(watchdog_armed=False))

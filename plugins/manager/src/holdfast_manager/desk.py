@@ -6,9 +6,10 @@ One object instead of ten constructor parameters; it holds no logic beyond look-
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from functools import partial, wraps
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import Conflict, HoldfastError
@@ -85,6 +86,8 @@ class Desk:
         self.msid = 0
         self.states: dict[int, HAState | None] = {}
         """Host id -> HA state, live for owned hosts, from the tables for others."""
+        self._passed_over: dict[int, int] = {}
+        """Host id -> how many of its neighbours knew nothing of it when they were asked."""
         self._pools: dict[str, CallPool] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ring_inventory: Callable[[], None] = lambda: None
@@ -191,18 +194,37 @@ class Desk:
                 yield other
 
     def witnesses(self, host: Host) -> tuple[Host, ...]:
-        """A few neighbours to ask, those this server hears itself first."""
-        limit = self.silent_after()
+        """A few neighbours to ask, those this server hears itself first; always the same, unless they know nothing."""
+        limit, passed = self.silent_after(), self._passed_over.get(host.id, 0)
         heard: list[Host] = []
         others: list[Host] = []
         for other in self.neighbours(host):
             (heard if self.links.heard_within(other.uuid, limit) else others).append(other)
-            if len(heard) == WITNESSES:
+            if len(heard) == passed + WITNESSES:
                 break
-        return tuple([*heard, *others][:WITNESSES])
+        found = [*heard, *others]
+        if passed >= len(found):
+            self._passed_over.pop(host.id, None)
+            passed = 0
+        return tuple(found[passed : passed + WITNESSES])
 
-    def probes(self, host: Host, still_wanted: Callable[[], bool] = lambda: True) -> HostProbes:
-        """Probes for one check of one host, on the inventory as it is now. Nothing is sent unless `still_wanted`."""
+    def ask_others(self, host: Host) -> None:
+        """Those that were asked about the host could not say: the next neighbours have their turn.
+
+        Neighbours that hung with it, and came back, have not seen its heartbeat move and never will; others have.
+        """
+        self._passed_over[host.id] = self._passed_over.get(host.id, 0) + WITNESSES
+
+    def probes(
+        self,
+        host: Host,
+        still_wanted: Callable[[], bool] = lambda: True,
+        disks: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> HostProbes:
+        """Probes for one check of one host, on the inventory as it is now. Nothing is sent unless `still_wanted`.
+
+        `disks` are those that the host alone may write, by the uuid of their pool.
+        """
         settings = self.inventory.settings
         cluster = host.cluster_id
         link = self.links.links.get(host.uuid)
@@ -211,14 +233,16 @@ class Desk:
         limits = ProbeLimits(
             silent_after=self.silent_after(),
             stale_after=settings.number("ha.storage.beat.stale"),
+            activity_window=settings.number("kvm.ha.activity.check.window", cluster=cluster),
             heartbeat_timeout=settings.number("kvm.ha.activity.check.timeout", cluster=cluster),
             # One reading fits into what is left of the attempt, and what the device said is known by then.
             action_timeout=max(attempt / 2, attempt - settings.number("kvm.ha.power.check.timeout", cluster=cluster)),
         )
         devices = self.fence_devices(host, still_wanted=still_wanted)
+        heard = link is not None and link.connected
         return HostProbes(
-            host, self.inventory, self.clock, limits, silence, self.witnesses(host), devices,
-            self.plugins.driver, self._agent_question(host),
+            host, self.inventory, self.clock, limits, silence, heard, self.witnesses(host), devices,
+            self.plugins.driver, self._agent_question(host), disks,
         )  # fmt: skip
 
     def fence_devices(

@@ -3,15 +3,15 @@
 Every trouble becomes `unknown` evidence (S2) or an outcome that was not accepted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import NotFound
+from holdfast.errors import NotFound, Unsupported
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.provider import ActionOutcome
 from holdfast.model import Evidence, Host, Kind, Opinion, PowerAction
-from holdfast.model.views import PoolView
+from holdfast.model.views import DiskReading, PoolView
 from holdfast.runtime import Clock
 
 from holdfast_manager.fence_devices import FenceDevices, words
@@ -27,6 +27,7 @@ class ProbeLimits:
 
     silent_after: float
     stale_after: float
+    activity_window: float
     heartbeat_timeout: float
     action_timeout: float
 
@@ -41,30 +42,38 @@ class HostProbes:
         clock: Clock,
         limits: ProbeLimits,
         silence: float,
+        heard: bool,
         neighbours: tuple[Host, ...],
         devices: FenceDevices,
         driver: Callable[[str, str], Any],
         ask_agent: Callable[[], Any] | None,
+        disks: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._host = host
         self._inventory = inventory
         self._clock = clock
         self._limits = limits
         self._silence = silence
+        self._heard = heard
         self._neighbours = neighbours
         self._devices = devices
         self._driver = driver
         self._ask_agent = ask_agent
+        self._disks = disks
+        """Pool uuid -> the disks there that this host alone may write."""
 
     def _evidence(self, kind: Kind, opinion: Opinion, source: str, detail: str, **more: Any) -> Evidence:
         return Evidence(kind, self._host.uuid, opinion, source, self._clock.monotonic(), detail, **more)
 
     def link(self) -> Evidence:
-        """Whether the host was heard lately."""
+        """Whether the host was heard lately. One that was only just taken over is neither heard nor silent (S2)."""
         seconds = self._silence
         if seconds >= self._limits.silent_after:
             text = f"no beat for {seconds:.1f} s"
             return self._evidence(Kind.LINK, Opinion.DEAD, "management link", text, max_age=5.0)
+        if not self._heard:
+            text = f"not heard since this server began to listen {seconds:.1f} s ago"
+            return self._evidence(Kind.LINK, Opinion.UNKNOWN, "management link", text, max_age=5.0)
         return self._evidence(Kind.LINK, Opinion.ALIVE, "management link", f"a beat {seconds:.1f} s ago", max_age=5.0)
 
     def agent(self) -> Evidence:
@@ -134,6 +143,48 @@ class HostProbes:
         opinion = Opinion.DEAD if stale else Opinion.ALIVE
         return self._evidence(
             Kind.HEARTBEAT, opinion, source, text, pool=pool.name, lasting=reading.unchanged_for, max_age=5.0
+        )
+
+    def disks(self) -> tuple[Evidence, ...]:
+        """Each pool with disks of the host's VMs, as a healthy neighbour sees them."""
+        pools = (pool for pool in self._inventory.ha_pools(self._host) if self._disks.get(pool.uuid))
+        return tuple(piece for pool in pools if (piece := self._activity(pool)) is not None)
+
+    def _activity(self, pool: PoolView) -> Evidence | None:
+        """A disk that changes is a sign of life. One that stands still is none of death, so that says nothing."""
+        problems, cannot_tell = [], False
+        until = self._clock.monotonic() + self._limits.heartbeat_timeout / 2
+        for neighbour in self._neighbours[:WITNESSES]:
+            seconds = (until - self._clock.monotonic()) / 2
+            if seconds <= _TOO_SHORT:
+                break
+            try:
+                driver: HeartbeatDriver = self._driver("heartbeat", pool.heartbeat)
+                reading = driver.look_at_disks(pool, self._disks[pool.uuid], neighbour.uuid, seconds)
+            except Unsupported:
+                cannot_tell = True  # such storage, or an agent that is older than the question
+                continue
+            except Exception as problem:
+                problems.append(f"{neighbour.name} on {pool.name}: {words(problem)}")
+                continue
+            return self._judged(pool, neighbour, reading)
+        if cannot_tell and not problems:
+            return None
+        text = "; ".join(problems) or f"no healthy neighbour can look at the disks on pool {pool.name}"
+        return self._evidence(Kind.ACTIVITY, Opinion.UNKNOWN, "neighbours", text, pool=pool.name)
+
+    def _judged(self, pool: PoolView, neighbour: Host, reading: DiskReading) -> Evidence | None:
+        source = f"{neighbour.name} on {pool.name}"
+        if reading.found and not reading.watched_for > 0:
+            text = f"{neighbour.name} has only begun to watch the disks on {pool.name}"
+            return self._evidence(Kind.ACTIVITY, Opinion.UNKNOWN, source, text, pool=pool.name)
+        if not reading.changed or not 0 <= reading.unchanged_for <= self._limits.activity_window:
+            return None
+        text = (
+            f"disk {reading.changed} on {pool.name} changed {reading.unchanged_for:.1f} s ago, seen by {neighbour.name}"
+        )
+        return self._evidence(
+            Kind.ACTIVITY, Opinion.ALIVE, source, text, pool=pool.name, lasting=reading.unchanged_for, max_age=5.0
         )
 
     def switch_power(self, action: PowerAction) -> ActionOutcome:
