@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from holdfast_lab import packages
 from holdfast_lab.__main__ import main
+from holdfast_lab.faults import FAULTS, Outcome
 from holdfast_lab.options import Options
 from holdfast_lab.problems import LabError
 
@@ -21,6 +22,16 @@ def test_options_are_remembered(tmp_path: Path) -> None:
     chosen = Options(4, "iscsi", "redfish", "mariadb")
     chosen.save(tmp_path)
     assert Options.load(tmp_path) == chosen
+
+
+def test_a_frozen_agent_spares_its_vms_where_their_disks_can_be_watched() -> None:
+    """On NFS, on hosts without a watchdog; a LUN does not tell, and a watchdog resets the host."""
+    fault = FAULTS["agent-frozen"]
+    assert fault.outcome_in(Options(watchdog=False)) is Outcome.UNTOUCHED
+    assert {fault.outcome_in(Options()), fault.outcome_in(Options(storage="iscsi", watchdog=False))} == {
+        Outcome.RETURNED
+    }
+    assert FAULTS["power-cut"].outcome_in(Options(watchdog=False)) is Outcome.MOVED
 
 
 def test_a_folder_without_a_lab_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ ENTRIES: tuple[_Entry, ...] = (
     ("kvm.ha.activity.check.max.attempts", "int", "3", "10", "Cluster", "", "Activity samples of one series; with the failure ratio it says how many DEAD samples in a row are needed: floor(attempts x ratio) + 1.", "ha", 1, 100),
     ("kvm.ha.activity.check.failure.ratio", "float", "0.5", "0.7", "Cluster", "", "See kvm.ha.activity.check.max.attempts.", "ha", 0, 0.99),
     ("kvm.ha.activity.check.success.threshold", "int", "10", "-", "Cluster", "", "ALIVE activity samples in a row after which an unreachable host is called Degraded.", "ha", 1, 1000),
+    ("kvm.ha.activity.check.window", "float", "30", "-", "Cluster", "s", "A disk of a silent host's VMs that was seen to change within this time counts as a sign of life: the host is not fenced for being silent alone.", "ha", 1, 600),
     ("kvm.ha.degraded.max.period", "float", "300", "300", "Cluster", "s", "Time in Degraded after which the host is suspected afresh.", "ha", 1, 86400),
     ("kvm.ha.recover.timeout", "float", "60", "60", "Cluster", "s", "Deadline of one recovery attempt.", "ha", 1, 3600),
     ("kvm.ha.recover.wait.period", "float", "120", "600", "Cluster", "s", "Time a recovered host has to come back.", "ha", 0, 86400),

@@ -1,10 +1,11 @@
 """What a host waits for, told with counts and seconds; stored evidence and transitions told again."""
 
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
-from engine_bed import STORM, Bed, beat, in_state, link, power
+from engine_bed import HOST, STORM, Bed, beat, in_state, link, power
 from engine_walk import Walk
 from holdfast.engine.explain import evidence_from_json, evidence_json, story, waiting_for
 from holdfast.engine.incident import AskActivity, Heard, HostHa, Judged, Prepare, Silent
@@ -112,6 +113,20 @@ def test_degraded_says_when_it_is_looked_at_afresh() -> None:
     bed = in_state(HAState.DEGRADED)
     bed.now += 10.0
     assert "its VMs still write, so it is left alone; it is suspected afresh in 290.0 s" in told(bed)
+
+
+def test_disks_that_change_are_told_as_what_holds_the_fence() -> None:
+    """With whose word it is; what nobody could say of them is told as unknown."""
+    bed = in_state(HAState.DEGRADED)
+    seen = Evidence(Kind.ACTIVITY, HOST, ALIVE, "host2 on p1", bed.now, "disk vm1.qcow2 changed 0.2 s ago", pool="p1")
+    bed.host = bed.host._replace(
+        activity_evidence=(seen, replace(seen, opinion=UNKNOWN, pool="p2", detail="no answer"))
+    )
+    sentences = told(bed)
+    assert any(
+        "disks of its VMs on pool p1 change" in one and "not fenced for being silent" in one for one in sentences
+    )
+    assert any("about disks on pool p2" in one and "no answer" in one for one in sentences)
 
 
 def test_a_failed_fence_says_when_it_is_tried_again_and_what_else_would_prove_it() -> None:

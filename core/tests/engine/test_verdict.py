@@ -76,6 +76,15 @@ def test_a_lease_is_over_only_if_every_pool_stood_still_for_long_enough(pieces: 
     assert verdict.lease_expired(pieces, NOW, 25.0) is over
 
 
+@given(PIECES, PIECES)
+def test_what_is_seen_of_disks_never_makes_a_proof(pieces: list[Evidence], more: list[Evidence]) -> None:
+    """Alive or unknown, as hosts' disks are told: with it nothing is dead that was not dead without."""
+    disks = [piece for piece in more if piece.kind is Kind.ACTIVITY and piece.opinion is not DEAD]
+    if verdict.activity([*pieces, *disks], NOW).opinion is DEAD:
+        assert verdict.activity(pieces, NOW).opinion is DEAD
+    assert verdict.lease_expired([*pieces, *disks], NOW, 25.0) <= verdict.lease_expired(pieces, NOW, 25.0)
+
+
 @pytest.mark.parametrize("age", [-0.001, -3600.0, 60.001])
 def test_evidence_from_the_future_or_too_old_is_unknown(age: float) -> None:
     """A clock that is ahead, or an answer that is stale, says neither dead nor alive (S2)."""

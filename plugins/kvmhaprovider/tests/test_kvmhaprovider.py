@@ -49,3 +49,10 @@ def test_power_is_no_sign_of_health() -> None:
     probes = ScriptedProbes("h", link=Opinion.DEAD, power=Opinion.ALIVE)
     seen = {piece.kind: piece.opinion for piece in KvmHaProvider().check_health(HOST, probes)}
     assert seen == {Kind.LINK: Opinion.DEAD, Kind.POWER: Opinion.UNKNOWN, Kind.AGENT: Opinion.UNKNOWN}
+
+
+def test_disks_that_change_speak_beside_heartbeats_that_stand_still() -> None:
+    """An agent that hangs stops its heartbeats, and not its host's VMs."""
+    probes = ScriptedProbes("h", pools=(Opinion.DEAD,), disks=(Opinion.ALIVE,))
+    seen = [(piece.kind, piece.opinion) for piece in KvmHaProvider().check_activity(HOST, probes)]
+    assert seen == [(Kind.HEARTBEAT, Opinion.DEAD), (Kind.ACTIVITY, Opinion.ALIVE)]

@@ -59,11 +59,12 @@ def strike(site: Site, fault: Fault) -> Trial:
             fault.heal(struck)
             healed = True
             trial.mark("undone")
-        if fault.outcome is Outcome.MOVED:
+        outcome = fault.outcome_in(site.lab.options)
+        if outcome is Outcome.MOVED:
             trial.until_moved(fault.seconds)
-        elif fault.outcome is Outcome.RETURNED:
+        elif outcome is Outcome.RETURNED:
             trial.until_back(fault.seconds)
-        elif fault.outcome is Outcome.RESTARTED:
+        elif outcome is Outcome.RESTARTED:
             trial.until_restarted(fault.seconds)
         else:
             trial.untouched(fault.hold)

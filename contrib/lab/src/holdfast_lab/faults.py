@@ -12,6 +12,7 @@ from enum import StrEnum
 from holdfast_lab import addresses, bmcs, network
 from holdfast_lab.host import Host
 from holdfast_lab.layout import Lab
+from holdfast_lab.options import Options
 from holdfast_lab.problems import LabError
 
 
@@ -37,6 +38,7 @@ class Fault:
     """One kind. `heal_after` is when it is undone, in seconds after the strike; None: once the outcome is there.
 
     `hold` is for how long `Outcome.UNTOUCHED` is watched. `after_fence` is done once a victim is Fenced.
+    `spared` says in which labs the VMs of the victims have to be `UNTOUCHED`, where `outcome` is what they else become.
     """
 
     name: str
@@ -49,6 +51,11 @@ class Fault:
     hold: float = 30.0
     hosts: int = 1
     seconds: float = 300.0
+    spared: Callable[[Options], bool] = lambda _options: False
+
+    def outcome_in(self, options: Options) -> Outcome:
+        """What has to become of the VMs in a lab of such parts."""
+        return Outcome.UNTOUCHED if self.spared(options) else self.outcome
 
 
 def _each(act: Callable[[Host], None]) -> Callable[[Struck], None]:
@@ -106,9 +113,11 @@ _ALL = (
         _each(_signalled(signal.SIGKILL, "agent", *_AGENT)),
     ),
     Fault(
-        # Silent on every path, it looks like a host that hangs as a whole, and its watchdog resets it.
+        # Silent on every path, it looks like a host that hangs as a whole; but for the disks of its VMs, where the
+        # storage tells when they were written. A watchdog resets it all the same.
         "agent-frozen", "the agent of a host hangs (SIGSTOP); its VMs live", Outcome.RETURNED,
-        _each(_signalled(signal.SIGSTOP, "agent", *_AGENT)), heal=_each(_thaw), heal_after=30.0,
+        _each(_signalled(signal.SIGSTOP, "agent", *_AGENT)), heal=_each(_thaw), heal_after=30.0, hold=10.0,
+        spared=lambda options: options.storage == "nfs" and not options.watchdog,
     ),
     Fault(
         "libvirtd-killed", "libvirtd of a host is killed; its VMs live", Outcome.UNTOUCHED,

@@ -59,6 +59,7 @@ def _watched(host: HostHa, now: float, policy: HostPolicy, domains: Sequence[Dom
     if policy.power_check:
         said.append(_off_readings(host, now, policy))
     said += [_pool(piece, now, policy) for piece in host.activity_evidence if piece.kind is Kind.HEARTBEAT]
+    said += [_disks(piece, now) for piece in host.activity_evidence if piece.kind is Kind.ACTIVITY]
     said.append(_samples(host, now, policy))
     said += _brake(host, policy, domains)
     said.append(_lease(host, now, policy))
@@ -90,6 +91,16 @@ def _pool(piece: Evidence, now: float, policy: HostPolicy) -> str:
                 f"storage pool {name} silent for {_seconds(silent)}, counts as dead at {_seconds(policy.stale_after)}"
             )
     return f"an answer about storage pool {name}{_because(piece.detail)}: unknown counts as neither alive nor dead"
+
+
+def _disks(piece: Evidence, now: float) -> str:
+    name = piece.pool or piece.source
+    match piece.read_at(now):
+        case Opinion.ALIVE:
+            return f"disks of its VMs on pool {name} change{_because(piece.detail)}: it is not fenced for being silent"
+        case Opinion.DEAD:
+            return f"disks of its VMs on pool {name} count as dead{_because(piece.detail)}"
+    return f"an answer about disks on pool {name}{_because(piece.detail)}: unknown counts as neither alive nor dead"
 
 
 def _samples(host: HostHa, now: float, policy: HostPolicy) -> str:

@@ -62,8 +62,11 @@ class KvmHaProvider:
 
     @hookimpl
     def check_activity(self, host: HostView, probes: Probes) -> tuple[Evidence, ...]:
-        """Each storage heartbeat, as a healthy neighbour sees it: no pool speaks for another."""
-        return probes.heartbeats()
+        """Each storage heartbeat, as a healthy neighbour sees it: no pool speaks for another. And the disks.
+
+        An agent that hangs is silent on every path while its VMs live. Their disks then show it.
+        """
+        return (*probes.heartbeats(), *probes.disks())
 
     @hookimpl
     def polls_health(self, host: HostView) -> bool:

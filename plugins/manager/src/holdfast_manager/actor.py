@@ -38,6 +38,7 @@ from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
 from holdfast.hooks.store import Change, OwnedBy, Update
 from holdfast.model import HaConfig, HAEvent, HAState, Host
 
+from holdfast_manager import degraded_alert
 from holdfast_manager.journal import as_json, from_json
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("holdfast.manager.host")
 
+_KEPT = ("quarantined_from", "power_on", "roster", degraded_alert.KEPT)
 _LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
 _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
@@ -120,7 +122,7 @@ class HostActor:
     def take_up(self) -> None:
         """Go on from what the store says."""
         kept = from_json(self.row.incident)
-        self.keep = {key: value for key, value in kept.items() if key in ("quarantined_from", "power_on", "roster")}
+        self.keep = {key: value for key, value in kept.items() if key in _KEPT}
         state = _state(self.row.ha_state)
         self._record, decisions = resume(self.host.uuid, state, kept, self.desk.clock.monotonic(), self.policy())
         self.stored_state = self.row.ha_state

@@ -42,7 +42,9 @@ from holdfast.model import (
     ResourceState,
 )
 
+from holdfast_manager.degraded_alert import DegradedAlert
 from holdfast_manager.desk import Desk
+from holdfast_manager.disks_of_hosts import DisksOfHosts
 from holdfast_manager.restart_schedule import schedule_restarts
 
 if TYPE_CHECKING:
@@ -65,12 +67,14 @@ class Effects:
         self._desk = desk
         self._hosts = hosts
         self._kick_restarts = kick_restarts
+        self._disks = DisksOfHosts(desk)
+        self._degraded = DegradedAlert(desk)
 
     # --- in the same batch as the decision ----------------------------------------------------------------------
 
     async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
         """What has to be stored in the very batch that stores these decisions."""
-        changes: list[Change] = []
+        changes = await self._degraded.together_with(actor, decisions)
         for decision in decisions:
             if isinstance(decision, Prepare):
                 changes += await self._quarantine(actor)
@@ -146,6 +150,8 @@ class Effects:
                 move.reason,
             )
             self._hosts.notices(actor.host, "event", "HA.STATE.TRANSITION", f"{move.target}: {move.reason}")
+            if move.target is HAState.DEGRADED:
+                self._degraded.notify(actor, self._hosts.notices)
         for alarm in alarms:
             log.warning("host %s: %s: %s", actor.host.name, alarm.name, alarm.text)
             self._hosts.notices(actor.host, "alert", alarm.name, alarm.text)
@@ -176,7 +182,7 @@ class Effects:
         return not actor.gone and self._desk.membership.owns(actor.host.uuid)
 
     async def _observe(
-        self, actor: "HostActor", pool: str, setting: str, method: str, kind: Kind
+        self, actor: "HostActor", pool: str, setting: str, method: str, kind: Kind, with_disks: bool = False
     ) -> tuple[Evidence, ...]:
         """One look through the provider; what goes wrong is `unknown` evidence (S2)."""
         provider = self._provider(actor)
@@ -184,7 +190,8 @@ class Effects:
         try:
             if provider is None:
                 raise HoldfastError(f"HA provider {actor.row.provider!r} cannot be used")
-            view, probes = self._desk.inventory.host_view(actor.host), self._desk.probes(actor.host)
+            disks = await self._disks.of(actor.host) if with_disks else {}
+            view, probes = self._desk.inventory.host_view(actor.host), self._desk.probes(actor.host, disks=disks)
             found = await self._desk.pool(pool).call(deadline, getattr(provider, method), view, probes)
         except Exception as problem:
             if not isinstance(problem, HoldfastError):
@@ -205,8 +212,12 @@ class Effects:
 
     async def _ask_activity(self, actor: "HostActor", token: int) -> None:
         found = await self._observe(
-            actor, "activity", "kvm.ha.activity.check.timeout", "check_activity", Kind.HEARTBEAT
+            actor, "activity", "kvm.ha.activity.check.timeout", "check_activity", Kind.HEARTBEAT, with_disks=True
         )
+        # Not for want of an answer about disks: a neighbour that has only begun to watch them answers the next time.
+        beats = {piece.opinion for piece in found if piece.kind is Kind.HEARTBEAT}
+        if Opinion.UNKNOWN in beats and not any(piece.opinion is Opinion.ALIVE for piece in found):
+            self._desk.ask_others(actor.host)
         actor.tell(ActivitySeen(token, (*found, self._ungranted(actor))))
 
     def _ungranted(self, actor: "HostActor") -> Evidence:

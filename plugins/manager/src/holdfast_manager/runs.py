@@ -159,7 +159,7 @@ class Runs:
             vm.uuid, vm.name, vm.instance_name, vm.cpu, vm.cpu_speed, vm.ram,
             template=template.uuid if template else "", pool=pool.uuid if pool else "",
             network=network.uuid if network else "", ha=vm.ha_enabled,
-            disks=(_root_disk(vm, self._desk.inventory.pool_view(pool), template),) if pool else (),
+            disks=(root_disk(vm, self._desk.inventory.pool_view(pool), template),) if pool else (),
             nics=(NicSpec(mac_of(vm.uuid), network.name, network.vlan),) if network else (),
         )  # fmt: skip
 
@@ -273,7 +273,8 @@ def mac_of(vm_uuid: str) -> str:
     return ":".join(["02", *(digest[start : start + 2] for start in range(0, 10, 2))])
 
 
-def _root_disk(vm: Vm, pool: PoolView, template: Template | None) -> DiskSpec:
+def root_disk(vm: Vm, pool: PoolView, template: Template | None = None) -> DiskSpec:
+    """The VM's disk; without its template, where it is but not what it is laid over."""
     name = vm.root_disk or vm.uuid
     if template is None:
         return DiskSpec(pool, name)

@@ -1,0 +1,66 @@
+"""The alert for a host that is silent but whose VMs live: it is left alone, so somebody has to look at it.
+
+One for each such time, however often it is suspected afresh meanwhile. It is closed when the host answers, or when
+something else becomes of it.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from holdfast.engine.incident import Decision, Moved
+from holdfast.hooks.store import Change, Query, Update
+from holdfast.model import Alert, HAState, Host
+
+from holdfast_manager.desk import Desk
+
+if TYPE_CHECKING:
+    from holdfast_manager.actor import HostActor
+
+ALERT = "ALERT.HA.DEGRADED"
+KEPT = "degraded_alert"
+"""By this an incident remembers that the alert is open."""
+
+_STILL_IN_DOUBT = frozenset({HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED})
+
+
+class DegradedAlert:
+    """Rows for the batches of hosts; and a notice for the notifiers. Event loop only."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._news: dict[int, str] = {}
+        """Host id -> what is to be told once it is stored."""
+
+    async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
+        """What to store with these decisions."""
+        changes: list[Change] = []
+        for move in decisions:
+            if not isinstance(move, Moved):
+                continue
+            if move.target is HAState.DEGRADED and KEPT not in actor.keep:
+                changes.append(self._opened(actor, move.reason))
+            elif move.target not in _STILL_IN_DOUBT and KEPT in actor.keep:
+                del actor.keep[KEPT]
+                changes += await self._closed(actor.host)
+        return changes
+
+    def notify(self, actor: "HostActor", tell: Callable[[Host, str, str, str], None]) -> None:
+        """Tell the notifiers, once per alert."""
+        text = self._news.pop(actor.host.id, "")
+        if text:
+            tell(actor.host, "alert", ALERT, text)
+
+    def _opened(self, actor: "HostActor", reason: str) -> Change:
+        name = actor.host.name
+        text = (
+            f"host {name} does not answer, but it lives: {reason}. It is left alone, and its VMs with it; they are not "
+            "managed until its agent answers. See to its agent (systemctl status holdfast-agent) and to its network"
+        )
+        actor.keep[KEPT] = True
+        self._news[actor.host.id] = text
+        return self._desk.journal.alert(ALERT, f"host {name} is degraded", text, actor.host)
+
+    async def _closed(self, host: Host) -> list[Change]:
+        same = {"name": ALERT, "resource_id": host.uuid, "resolved": None}
+        found = await self._desk.memory.select(Alert, Query(equal=same))
+        return [Update(Alert, alert.id, {"resolved": self._desk.journal.now()}) for alert in found]

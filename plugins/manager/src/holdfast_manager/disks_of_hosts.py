@@ -1,0 +1,58 @@
+"""Which disks a host in doubt may be writing: those that neighbours are asked to watch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.hooks.store import Query
+from holdfast.model import Host, Permit, PermitState, Vm
+
+from holdfast_manager.desk import Desk
+from holdfast_manager.runs import root_disk
+
+_KEPT_SECONDS = 5.0
+"""A suspect host is looked at twice a second; what its permits say changes far less often."""
+_MOST_PER_POOL = 64
+"""A look costs one request for each disk. Where so many VMs run, some of these write."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    at: float
+    disks: Mapping[str, tuple[str, ...]]
+
+
+class DisksOfHosts:
+    """Asks the store, now and then. Event loop only."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._known: dict[int, _Known] = {}
+
+    async def of(self, host: Host) -> Mapping[str, tuple[str, ...]]:
+        """Pool uuid -> names of disks there. Raises what the store raises.
+
+        A VM that may run on a second host as well, in the middle of a migration, is left out: its disk would speak for
+        the wrong one.
+        """
+        now = self._desk.clock.monotonic()
+        known = self._known.get(host.id)
+        if known is None or now - known.at > _KEPT_SECONDS:
+            known = self._known[host.id] = _Known(now, await self._read(host))
+            for host_id in [one for one, old in self._known.items() if now - old.at > _KEPT_SECONDS]:
+                del self._known[host_id]
+        return known.disks
+
+    async def _read(self, host: Host) -> Mapping[str, tuple[str, ...]]:
+        memory, ended = self._desk.memory, {"state": PermitState.ENDED}
+        here = await memory.select(Permit, Query(equal={"host_id": host.id}, unequal=ended))
+        vm_ids = sorted({permit.vm_id for permit in here})
+        if not vm_ids:
+            return {}
+        opened = await memory.select(Permit, Query(among={"vm_id": vm_ids}, unequal=ended))
+        elsewhere = {permit.vm_id for permit in opened if permit.host_id != host.id}
+        found: dict[str, list[str]] = {}
+        for vm in await memory.select(Vm, Query(among={"id": vm_ids}, order=("id",))):
+            pool = self._desk.inventory.pools.get(vm.pool_id or 0)
+            if pool is not None and vm.id not in elsewhere:
+                found.setdefault(pool.uuid, []).append(root_disk(vm, self._desk.inventory.pool_view(pool)).file)
+        return {uuid: tuple(names[:_MOST_PER_POOL]) for uuid, names in found.items()}

@@ -1,0 +1,116 @@
+"""An agent that stands still while its host's VMs write: silent on every path, and not dead."""
+
+from collections.abc import Callable
+
+import pytest
+from holdfast.model import HAState, Permit, PermitState
+from holdfast_simulator.world.physics import Physics
+from manager_bed import Bed
+
+UNARMED = Physics(watchdog_armed=False)
+ALERT = "ALERT.HA.DEGRADED"
+
+
+def test_a_host_whose_vms_write_is_left_alone_and_told_of_once(make_bed: Callable[..., Bed]) -> None:
+    """Degraded, with an alert that stays one however often it is suspected afresh, and ends when the agent goes on."""
+    bed = make_bed(physics=UNARMED, settings={"kvm.ha.degraded.max.period": "10"})
+    bed.add_vms(2)
+    bed.machine("h1").freeze_agent()
+    bed.run_until(lambda: bed.state(1) == HAState.DEGRADED, 15)
+    bed.run(90)
+    assert bed.orders("h1") == []
+    assert bed.world.live_runs("vm1") == [("h1", 1)]
+    (alert,) = bed.alerts(ALERT)
+    assert alert.resolved is None
+    assert "disk vm1.qcow2 on pool1 changed" in alert.content or "disk vm2.qcow2 on pool1 changed" in alert.content
+    bed.machine("h1").thaw_agent()
+    bed.run_until(lambda: bed.state(1) == HAState.AVAILABLE, 5)
+    (alert,) = bed.alerts(ALERT)
+    assert alert.resolved is not None
+    assert bed.works() == []
+    bed.check_once()
+
+
+def test_the_alert_outlives_the_server_that_wrote_it(make_bed: Callable[..., Bed]) -> None:
+    """The next owner knows of it: it writes no second one, and closes the first."""
+    bed = make_bed(physics=UNARMED)
+    bed.add_vms(1)
+    bed.machine("h1").freeze_agent()
+    bed.run_until(lambda: bool(bed.alerts(ALERT)), 15)
+    bed.crash(bed.owner("h1"))
+    bed.run(40)
+    assert bed.state(1) == HAState.DEGRADED
+    bed.machine("h1").thaw_agent()
+    bed.run_until(lambda: bed.state(1) == HAState.AVAILABLE, 5)
+    assert [alert.resolved is None for alert in bed.alerts(ALERT)] == [False]
+
+
+def test_a_host_that_hangs_later_is_fenced_once_its_disks_stand_still(make_bed: Callable[..., Bed]) -> None:
+    """A sign of life lasts for the window, and no longer."""
+    bed = make_bed(physics=UNARMED, settings={"kvm.ha.activity.check.window": "20"})
+    bed.add_vms(1)
+    bed.machine("h1").freeze_agent()
+    bed.run_until(lambda: bed.state(1) == HAState.DEGRADED, 15)
+    bed.machine("h1").hang()
+    took = bed.run_until(lambda: bed.runs_elsewhere(1), 60)
+    assert 20 <= took <= 28
+    bed.check_once()
+
+
+def test_disks_that_stand_still_delay_nothing(make_bed: Callable[..., Bed]) -> None:
+    """A host that hangs, with VMs, is fenced as soon as one without; so is one whose guests have nothing to write."""
+    took = {}
+    for vms in (0, 3):
+        bed = make_bed(physics=UNARMED)
+        bed.add_vms(vms)
+        bed.machine("h1").hang()
+        took[vms] = bed.run_until(lambda bed=bed: bool(bed.orders("h1", "OFF")), 20)
+        bed.run_until(lambda bed=bed: bed.state(1) == HAState.FENCED, 20)
+        bed.check_once()
+    assert took[3] <= took[0] + 0.3
+
+
+def test_a_frozen_agent_of_an_idle_host_costs_nobody_a_vm(make_bed: Callable[..., Bed]) -> None:
+    """Nothing shows that such a host lives, so it is fenced; there is nothing on it."""
+    bed = make_bed(physics=UNARMED)
+    bed.machine("h1").freeze_agent()
+    bed.run_until(lambda: bed.state(1) == HAState.FENCED, 30)
+    assert bed.alerts(ALERT) == []
+
+
+def test_a_disk_that_two_hosts_may_write_speaks_for_neither(make_bed: Callable[..., Bed]) -> None:
+    """In the middle of a migration it changes whoever of them is dead."""
+    bed = make_bed(physics=UNARMED)
+    vm_id = bed.add_vm("vm1", 1)
+    bed.add_vm("vm2", 2)
+    bed.put(Permit(vm_id=vm_id, run_epoch=2, host_id=2, state=PermitState.ISSUED, proof_kind="never-ran"))
+    bed.machine("h1").freeze_agent()
+    bed.run_until(lambda: bool(bed.orders("h1", "OFF")), 20)
+
+
+def test_an_armed_watchdog_ends_what_a_frozen_agent_left(make_bed: Callable[..., Bed]) -> None:
+    """Nobody feeds it, so the host is reset; until then its disks contradict any proof, and no VM runs twice."""
+    bed = make_bed()
+    bed.add_vms(2)
+    bed.machine("h1").freeze_agent()
+    bed.run(15)
+    assert bed.orders("h1") == []
+    bed.run_until(
+        lambda: all(bed.world.serving(name) for name in ("vm1", "vm2")) and bed.state(1) != HAState.DEGRADED, 90
+    )
+    assert len(bed.starts("vm1")) == 1
+    bed.check_once()
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_neighbours_that_cannot_say_are_unknown(make_bed: Callable[..., Bed], servers: int) -> None:
+    """The pool that the beats are on answers, the one with the disks does not: that condemns nobody (S2, S4)."""
+    bed = make_bed(pools=2, servers=servers, physics=UNARMED)
+    bed.add_vms(1)
+    bed.world.set_pool("pool1", up=False)
+    bed.machine("h1").freeze_agent()
+    bed.run(30)
+    assert bed.orders("h1") == []
+    bed.world.set_pool("pool1", up=True)
+    bed.run_until(lambda: bed.state(1) == HAState.DEGRADED, 20)
+    assert bed.orders("h1") == []
