@@ -44,6 +44,9 @@ def test_an_outage_of_all_storage_resets_no_host(make_bed: Callable[..., Bed], s
     assert [bed.state(host) for host in bed.host_ids] == [HAState.AVAILABLE] * 3
     bed.check_once()
     assert bed.vm(1).run_epoch == 1
+    alerts = [alert.subject for alert in bed.alerts("ALERT.HA.STORAGE.AWAY")]
+    assert 1 <= len(alerts) <= servers
+    assert set(alerts) == {"the storage of cluster c1 answers none of its hosts"}
     began, ended = told(bed, "h1")
     assert "granted life" in began
     assert "again" in ended

@@ -14,7 +14,7 @@ from holdfast.engine import fencing, host, verdict
 from holdfast.engine.incident import CutDone, Silent, Stage
 from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.store import Insert
-from holdfast.model import Alert, HAEvent, Opinion, PermitGrant, Proof, ProofKind, Verdict
+from holdfast.model import Alert, HAEvent, Kind, Opinion, PermitGrant, Proof, ProofKind, Verdict
 from holdfast_simulator.faulty_store import FaultyStore
 from holdfast_simulator.hub import manager_class
 from holdfast_simulator.memory_store import MemoryStore
@@ -81,6 +81,25 @@ def a_lease_is_over_as_soon_as_a_beat_is_late(patch: pytest.MonkeyPatch) -> None
     """Its watchdog has not bitten yet, and its VM still runs."""
     real = verdict.lease_expired
     patch.setattr("holdfast.engine.verdict.lease_expired", lambda evidence, now, needed: real(evidence, now, 0.0))
+
+
+@planted(
+    "S1",
+    Fault(at=0.5, kind="cut-agent", host="h1", server="ms1", lasts=5.0),
+    Fault(at=10.0, kind="pool-down", pool="p1", lasts=40.0),
+    Fault(at=49.9, kind="cut-storage", host="h1", pool="p1", lasts=60.0),
+    Fault(at=80.0, kind="cut-agent", host="h1", server="ms1", lasts=45.0),
+    Fault(at=80.0, kind="cut-bmc", host="h1", server="ms1", lasts=45.0),
+    others=("S3",),
+)
+def a_lease_proof_does_not_wait_for_grants(patch: pytest.MonkeyPatch) -> None:
+    """The storage came back for all but one, which lived by grants until a moment ago, and is now out of reach."""
+    real = verdict.lease_expired
+
+    def mutated(evidence: Any, now: float, needed: float) -> bool:
+        return real([replace(e, lasting=1e9) if e.kind is Kind.GRANT else e for e in evidence], now, needed)
+
+    patch.setattr("holdfast.engine.verdict.lease_expired", mutated)
 
 
 # --- S2: unknown is never dead --------------------------------------------------------------------------------------
@@ -340,6 +359,12 @@ def agents_are_not_told_that_ha_is_off(patch: pytest.MonkeyPatch) -> None:
     orders = manager_part("standing_orders", "StandingOrders")
     real = orders._orders
     patch.setattr(orders, "_orders", lambda self, *given: replace(real(self, *given), ha=True))
+
+
+@planted("S11", Fault(at=2.0, kind="pool-down", pool="p1", lasts=50.0))
+def nobody_is_granted_life(patch: pytest.MonkeyPatch) -> None:
+    """The storage answers nobody, every host is heard, and one after the other resets itself all the same."""
+    patch.setattr(manager_part("life_grants", "LifeGrants"), "_send", lambda *_given: None)
 
 
 # --- both ways ------------------------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ def strike(site: Site, fault: Fault) -> Trial:
             trial.until_moved(fault.seconds)
         elif outcome is Outcome.RETURNED:
             trial.until_back(fault.seconds)
+        elif outcome is Outcome.RESUMED:
+            trial.until_resumed(fault.seconds)
         elif outcome is Outcome.RESTARTED:
             trial.until_restarted(fault.seconds)
         else:

@@ -62,6 +62,16 @@ class Trial:
 
         self._until("the VM that was struck runs again", seconds, look)
 
+    def until_resumed(self, seconds: float) -> None:
+        """Until every VM writes to its disk anew, in the life that it was in before the strike."""
+        since, had = time.time(), self.before
+        self._until(
+            "every VM goes on",
+            seconds,
+            lambda: all((life := self.site.life(name)) is not None and life.last_seen > since for name in had),
+        )
+        self.untouched(0.0)
+
     def wait(self, seconds: float) -> None:
         """Until so many seconds after the strike."""
         end = self.struck + seconds

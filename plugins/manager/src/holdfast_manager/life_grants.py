@@ -21,6 +21,7 @@ from holdfast.errors import HoldfastError
 from holdfast.model import Opinion
 from holdfast.model.views import LifeGrant
 
+from holdfast_manager.adrift_story import AdriftStory, Turn
 from holdfast_manager.desk import Desk
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Spell:
     """By the newest look: a neighbour reaches one of its pools, and sees its beat stand still there."""
     shared_at: float = -inf
     """When a look last said otherwise."""
-    told: str = ""
+    told: Turn = Turn.OVER
 
     def is_left_alone(self, now: float) -> bool:
         """Whether the host is the only one of those around it without storage."""
@@ -67,6 +68,7 @@ class LifeGrants:
         self._desk = desk
         self._hosts = hosts
         self._spells: dict[str, _Spell] = {}
+        self._story = AdriftStory(desk)
 
     def heard(self) -> tuple[LifeGrant, ...]:
         """The newest beat of each host that is adrift. To be called before the renewal of the lease is asked for."""
@@ -91,9 +93,9 @@ class LifeGrants:
                 spell.looking = True
                 self._desk.spawn(self._look(actor, spell))
             if spell.is_left_alone(now):
-                self._tell(actor, spell, "left", _LEFT)
+                self._tell(actor, spell, Turn.LEFT)
             elif spell.is_judged(now):
-                self._tell(actor, spell, "granted", _GRANTED)
+                self._tell(actor, spell, Turn.GRANTED)
                 self._send(actor, grant)
 
     def words(self, uuid: str) -> tuple[str, ...]:
@@ -101,13 +103,17 @@ class LifeGrants:
         spell = self._spells.get(uuid)
         if spell is None or uuid not in self._desk.links.adrift:
             return ()
-        text = _LEFT if spell.is_left_alone(self._desk.clock.monotonic()) else _GRANTED
-        return (f"its storage: {text}",)
+        return () if spell.told is Turn.OVER else (f"its storage: {spell.told}",)
 
     def _may_grant(self, actor: "HostActor", grant: LifeGrant) -> bool:
         """Still owned under that epoch, and not in doubt: a host that is suspected or fenced is not kept alive."""
         owned = self._desk.membership.epochs.get(grant.host_uuid) == grant.owner_epoch == actor.epoch
         return owned and not actor.gone and self._desk.is_undoubted(actor.host)
+
+    def _tell(self, actor: "HostActor", spell: _Spell, turn: Turn) -> None:
+        if spell.told is not turn:
+            spell.told = turn
+            self._story.tell(actor.host, turn)
 
     def _send(self, actor: "HostActor", grant: LifeGrant) -> None:
         try:
@@ -122,10 +128,12 @@ class LifeGrants:
         adrift = self._desk.links.adrift
         for uuid in [uuid for uuid in self._spells if uuid not in adrift]:
             spell, actor = self._spells.pop(uuid), self._hosts.actors.get(uuid)
-            if actor is not None and spell.told:
-                self._tell(actor, spell, "", _OVER)
+            if actor is not None:
+                self._tell(actor, spell, Turn.OVER)
         for uuid in list(adrift):
             self._spells.setdefault(uuid, _Spell(now))
+        actors = (self._hosts.actors.get(uuid) for uuid, spell in self._spells.items() if spell.told is Turn.GRANTED)
+        self._story.still_away(actor.host.cluster_id for actor in actors if actor is not None)
 
     async def _look(self, actor: "HostActor", spell: _Spell) -> None:
         """Let neighbours look at its pools. Whoever cannot look says nothing against it."""
@@ -138,34 +146,5 @@ class LifeGrants:
         spell.alone = any(piece.read_at(now) is Opinion.DEAD for piece in found)
         if not spell.alone:
             spell.shared_at = now
+            desk.ask_others(actor.host)  # these may never have seen its beat move
         spell.looking, spell.next_look = False, now + _LOOK_EVERY
-
-    # --- telling ---------------------------------------------------------------------------------------------------
-
-    def _tell(self, actor: "HostActor", spell: _Spell, what: str, text: str) -> None:
-        """Once for each change, in the log and as an event."""
-        if spell.told == what:
-            return
-        spell.told = what
-        log.log(logging.WARNING if what else logging.INFO, "host %s: %s", actor.host.name, text)
-        self._desk.spawn(self._store(actor, text, "WARN" if what else "INFO"))
-
-    async def _store(self, actor: "HostActor", text: str, level: str) -> None:
-        event = self._desk.journal.event(
-            "HA.STORAGE.ADRIFT", f"host {actor.host.name}: {text}", resource=actor.host.uuid, level=level
-        )
-        try:
-            await self._desk.memory.commit([event])
-        except HoldfastError as problem:
-            log.info("an event of host %s was not stored: %s", actor.host.name, problem)
-
-
-_GRANTED = (
-    "none of its pools takes its heartbeats, and no neighbour reaches them while its own stand still; it answers, so "
-    "it is granted life and its watchdog does not reset it"
-)
-_LEFT = (
-    "none of its pools takes its heartbeats, but its neighbours reach them: it is granted nothing, and its watchdog "
-    "resets it if VMs run on it that another host could run"
-)
-_OVER = "its pools take its heartbeats again"

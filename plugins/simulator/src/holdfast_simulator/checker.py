@@ -44,6 +44,8 @@ from holdfast_simulator.world.world import World
 R = TypeVar("R", bound=Row)
 _SLACK = 0.05
 """Seconds that a message and a clock's drift may take."""
+_GRANTING = 15.0
+"""Seconds within which an owner that has just taken a host over must have granted it life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +312,10 @@ class Checker:
         reached = [pool for pool in host.pools if host.beats_on(pool)]
         if not mine or reached:
             self.report("S11", f"{event.host} reset itself with VMs {mine} and the pools {reached} in reach")
+        kept = self._wellbeing.kept_for(event.host)
+        (config,) = self._store.select(HaConfig, Query(equal={"resource_id": self._hosts[event.host].id}))
+        if kept > _GRANTING and config.ha_state == HAState.AVAILABLE:
+            self.report("S11", f"{event.host} reset itself, though its owner heard it in an outage of {kept:.1f} s")
         if event.host in self._told_off.must_know:
             self.report("S11", f"{event.host} reset itself although its host HA is off")
 

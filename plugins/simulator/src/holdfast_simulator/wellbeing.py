@@ -4,7 +4,8 @@ from holdfast.settings import Settings
 
 from holdfast_simulator.scenario import Scenario
 from holdfast_simulator.world.happenings import Happening
-from holdfast_simulator.world.network import AGENT
+from holdfast_simulator.world.host import SimHost
+from holdfast_simulator.world.network import AGENT, COORDINATOR, DATABASE
 from holdfast_simulator.world.world import World
 
 _KNOWING = 4.0
@@ -46,11 +47,25 @@ class Wellbeing:
                 path = self._world.network.path(AGENT, uuid, server)
                 self._set(("heard", uuid, server), host.speaking and path.faultless, now)
                 self._set(("silent", uuid, server), not (host.speaking and path.up), now)
+            self._look_for_keepers(uuid, host, now)
         for server in self._servers:
             for kind in ("database", "coordinator"):
                 network = self._world.network
                 up = network.path(kind, server, kind).up and network.path(kind, kind, server).up
                 self._set(("cut", kind, server), not up, now)
+
+    def _look_for_keepers(self, uuid: str, host: SimHost, now: float) -> None:
+        """Whether its storage answers nobody, and its owner hears it and can answer, coordinator and database too."""
+        network, owner = self._world.network, None
+        if host.pools and host.speaking and not any(self._world.pool(pool).up for pool in host.pools):
+            owner = (self._world.coordinator.holder(uuid) or ("",))[0]
+        for server in self._servers:
+            ways = ((AGENT, uuid), (COORDINATOR, COORDINATOR), (DATABASE, DATABASE))
+            kept = server == owner and all(
+                network.path(kind, server, there).faultless and network.path(kind, there, server).faultless
+                for kind, there in ways
+            )
+            self._set(("kept", uuid, server), kept, now)
 
     def _set(self, key: tuple[str, ...], value: bool, now: float) -> None:
         known = self._since.get(key)
@@ -72,6 +87,10 @@ class Wellbeing:
     def wrote_for(self, host: str) -> float:
         """Seconds for which the host's storage heartbeat moved on end on some pool."""
         return self._held_for(("writes", host))
+
+    def kept_for(self, host: str) -> float:
+        """Seconds for which its owner must have kept it alive, because its storage answers nobody."""
+        return max(self._held_for(("kept", host, server)) for server in self._servers)
 
     def cut_for(self, kind: str, server: str) -> float:
         """Seconds for which a server has been without its database or coordinator."""
