@@ -1,17 +1,23 @@
-"""The conformance kit on the stand-in for drivers that live on hosts: through TLS, a real agent and its driver."""
+"""The conformance kit on the stand-ins for drivers that live on hosts: through TLS, a real agent and its drivers."""
 
 import os
 import signal
+import subprocess
 import uuid
 from collections.abc import Iterator
-from typing import ClassVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from agents_site import HYPERVISOR, Agent, install_drivers, until
 from holdfast.errors import HoldfastError
+from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import Hypervisor
-from holdfast.model.views import HostView, VmSpec
-from holdfast_agents_port.drivers import AgentHypervisor, Asking
+from holdfast.model.views import HostView, PoolView, VmSpec
+from holdfast.protocol import questions as q
+from holdfast_agents_port.drivers import AgentHeartbeat, AgentHypervisor, Asking
+from holdfast_conformance.heartbeat import HeartbeatBench, HeartbeatCapabilities, HeartbeatConformance
 from holdfast_conformance.hypervisor import HypervisorBench, HypervisorCapabilities, HypervisorConformance
 from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
 from port_in_thread import UUID, PortInThread
@@ -58,8 +64,54 @@ class AgentBench(HypervisorBench):
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One host's agent, and the stand-ins that reach it."""
+
+    bench: AgentBench
+    hypervisor: Hypervisor
+    heartbeat: HeartbeatDriver
+
+
+class AnyHostsAgent(Asking):
+    """The one agent that there is answers for whatever host is asked: the kit's hosts are names to its driver."""
+
+    def ask(self, host_uuid: str, asked: q.Asked, deadline: float) -> Any:
+        return super().ask(UUID, asked, deadline)
+
+
+class SharedFolderBench(HeartbeatBench):
+    """A file system of its own, which the agent's driver takes for a share. The proxy makes all of it unreachable."""
+
+    def __init__(self, folder: Path, agent: AgentBench) -> None:
+        self._agent = agent
+        self._point = folder / "share"
+        self._point.mkdir()
+        self._mount("-t", "tmpfs", "share", str(self._point))
+        self._pool = PoolView(f"pool-{id(self):x}", "share", "SharedMountPoint", "nfs", "", 0, str(self._point))
+
+    def _mount(self, *words: str) -> None:
+        subprocess.run(["mount", *words], check=True)
+
+    @property
+    def pool(self) -> PoolView:
+        return self._pool
+
+    def make_unreachable(self) -> None:
+        self._agent.make_unreachable()
+
+    def make_reachable(self) -> None:
+        self._agent.make_reachable()
+
+    def refuse_writes(self) -> None:
+        self._mount("-o", "remount,ro", str(self._point))
+
+    def close(self) -> None:
+        subprocess.run(["umount", "-l", str(self._point)], check=False)
+
+
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, TcpFaultProxy, Hypervisor]]:
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     folder = tmp_path_factory.mktemp("conformance")
     install_drivers(folder / "site")
     server = PortInThread(folder / "server")
@@ -70,9 +122,10 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, Tcp
         assert joined.returncode == 0, joined.stderr
         agent.start()
         driver = AgentHypervisor(Asking(server.port.switchboard, server.loop), server.port.switchboard)
+        heartbeat = AgentHeartbeat(AnyHostsAgent(server.port.switchboard, server.loop))
         try:
             until("the agent connects", lambda: UUID in server.port.switchboard.local)
-            yield agent, proxy, driver
+            yield Stand(AgentBench(agent, proxy, driver), driver, heartbeat)
         finally:
             agent.stop()
             agent.end_vms()
@@ -87,9 +140,27 @@ class TestAgentHypervisor(HypervisorConformance):
     """Each restarts a real agent several times."""
 
     @pytest.fixture
-    def driver(self, stand: tuple[Agent, TcpFaultProxy, Hypervisor]) -> Hypervisor:
-        return stand[2]
+    def driver(self, stand: Stand) -> Hypervisor:
+        return stand.hypervisor
 
     @pytest.fixture
-    def bench(self, stand: tuple[Agent, TcpFaultProxy, Hypervisor]) -> HypervisorBench:
-        return AgentBench(*stand)
+    def bench(self, stand: Stand) -> HypervisorBench:
+        return stand.bench
+
+
+class TestAgentHeartbeat(HeartbeatConformance):
+    """What the manager asks of the hosts about their storage."""
+
+    capabilities: ClassVar[HeartbeatCapabilities] = HeartbeatCapabilities(deadline_seconds=20.0)
+
+    @pytest.fixture
+    def driver(self, stand: Stand) -> HeartbeatDriver:
+        return stand.heartbeat
+
+    @pytest.fixture
+    def bench(self, stand: Stand, tmp_path: Path) -> Iterator[HeartbeatBench]:
+        if os.geteuid() != 0:
+            pytest.skip("NOT TESTED: a file system of its own needs root")
+        bench = SharedFolderBench(tmp_path, stand.bench)
+        yield bench
+        bench.close()
