@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from holdfast.errors import ConfigurationError
+from holdfast.model.certificates import RENEWED_AFTER
 from holdfast.model.views import Beat, LifeGrant, VmReport
 from holdfast.protocol import SERVER_NAME, VERSION
 from holdfast.protocol import messages as m
@@ -29,8 +30,6 @@ _HANDSHAKE_SECONDS = 4.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 3.0
 _LONGEST_RETRY = 5.0
-_RENEW_AFTER = 2 / 3
-"""A certificate is renewed once so much of its life is over."""
 _LOOK_AT_CERTIFICATE = 60.0
 _CROWD = 0.4
 """Seconds over which the agents of a server that just died spread themselves."""
@@ -191,7 +190,7 @@ class Agent:
         while True:
             try:
                 since, until = await asyncio.to_thread(self._store.validity)
-                if time.time() > since + (until - since) * _RENEW_AFTER:
+                if time.time() > since + (until - since) * RENEWED_AFTER:
                     await self._ask_renewal()
             except ConfigurationError as problem:
                 log.error("%s", problem)

@@ -53,6 +53,11 @@ class CertificateAuthority:
         self.certificate = certificate
 
     @property
+    def expires(self) -> float:
+        """When it ends, seconds since 1970: nothing that it signed is good for longer."""
+        return self._certificate.not_valid_after_utc.timestamp()
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, in hexadecimal: what join tokens carry."""
         return fingerprint_of(self.certificate)

@@ -15,6 +15,7 @@ from holdfast.errors import Conflict, HoldfastError, InvalidRequest, Refused, St
 from holdfast.hooks.store import Change, Insert, Query, Store, Update
 from holdfast.model import Alert, Event, Host, HostCertificate, HostJoinToken, KeyStore, Moment
 from holdfast.model.alerts import ALERT_TYPES
+from holdfast.model.certificates import newest_by_host
 
 from holdfast_agents_port.authority import CertificateAuthority, Issued, new_authority
 
@@ -96,6 +97,11 @@ class Registrar:
         if why_not:
             raise Refused(why_not)
         return self._hosts[host_uuid]
+
+    def newest_certificates(self) -> list[tuple[Host, HostCertificate]]:
+        """Each host of the cloud that has one, with the certificate that admits it for longest."""
+        newest = newest_by_host(list(self._certificates.values()))
+        return [(host, newest[host.uuid]) for host in list(self._hosts.values()) if host.uuid in newest]
 
     def renewals_asked(self) -> dict[str, float]:
         """Host uuid -> when an administrator last asked for a new certificate in place of one that is still good."""

@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import Hypervisor
 from holdfast.hooks.markers import hookimpl
+from holdfast.hooks.notifier import Notice
 from holdfast.hooks.service import ServiceContext
 from holdfast.hooks.store import Query, Store
 from holdfast.model import Configuration, ManagementServer
 from holdfast.options import Option
 
+from holdfast_agents_port.certificate_ends import CertificateEnds
 from holdfast_agents_port.drivers import AgentHeartbeat, AgentHypervisor, Asking
 from holdfast_agents_port.port import AgentsPort
 from holdfast_agents_port.registrar import Registrar
@@ -25,6 +28,8 @@ from holdfast_agents_port.tls import ServerIdentity
 log = logging.getLogger("holdfast.agents")
 
 _NEWS_AT_MOST_EVERY = 0.5
+_FIRST_LOOK_AT_ENDS = 10.0
+_LOOK_AT_ENDS_EVERY = 300.0
 _ANY = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _ELSEWHERE = ("192.0.2.1", 9)
 """An address for documentation: asking for the way there sends nothing, and tells this machine's own address."""
@@ -51,7 +56,7 @@ class AgentsService:
         self._settings = settings
         self._port: AgentsPort | None = None
         self._ended = asyncio.Event()
-        self._hearing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @hookimpl
     async def start(self, context: ServiceContext) -> None:
@@ -66,7 +71,8 @@ class AgentsService:
         port.beat_seconds = lambda: beat
         self._port = port
         await self._listen(context, port)
-        self._hearing = loop.create_task(self._hear(context, port))
+        ends = CertificateEnds(store, registrar, context.name)
+        self._tasks = [loop.create_task(self._hear(context, port)), loop.create_task(self._warn(context, ends))]
         asking = Asking(port.switchboard, loop)
         hypervisor: Hypervisor = AgentHypervisor(asking, port.switchboard)
         heartbeat: HeartbeatDriver = AgentHeartbeat(asking)
@@ -81,6 +87,25 @@ class AgentsService:
                 await heard.wait()
                 port.refresh_now.set()
                 await asyncio.sleep(_NEWS_AT_MOST_EVERY)
+
+    async def _warn(self, context: ServiceContext, ends: CertificateEnds) -> None:
+        """Look for certificates that end, again and again; soon after a start, for that may be what it is about."""
+        pause = _FIRST_LOOK_AT_ENDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = _LOOK_AT_ENDS_EVERY
+            try:
+                told = await asyncio.to_thread(ends.look)
+            except HoldfastError as problem:
+                log.info("certificates that end are looked for later: %s", problem)
+                continue
+            notify = context.live.get("manager.notify")
+            if notify is None:
+                continue
+            for one in told:
+                about = f"host {one.host.name}" if one.host else "the agents' certificate authority"
+                uuid = one.host.uuid if one.host else ""
+                notify(Notice("alert", one.alert, "WARN", about, one.text, time.time(), uuid))
 
     async def _listen(self, context: ServiceContext, port: AgentsPort) -> None:
         address, wanted = self._settings["address"], self._settings["port"]
@@ -103,8 +128,8 @@ class AgentsService:
     @hookimpl
     async def stop(self) -> None:
         """Send the agents to another server."""
-        if self._hearing is not None:
-            self._hearing.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._port is not None:
             port, self._port = self._port, None
             await port.stop()

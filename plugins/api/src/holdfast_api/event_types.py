@@ -2,6 +2,7 @@
 
 EVENT_TYPES: frozenset[str] = frozenset(
     {
+        "CA.CERTIFICATE.END",
         "CA.CERTIFICATE.PROVISION",
         "CA.CERTIFICATE.REVOKE",
         "CLUSTER.CREATE",
@@ -18,6 +19,7 @@ EVENT_TYPES: frozenset[str] = frozenset(
         "HA.STATE.TRANSITION",
         "HA.STORAGE.ADRIFT",
         "HOST.ADD",
+        "HOST.CERTIFICATE.END",
         "HOST.CERTIFICATE.ISSUE",
         "HOST.CERTIFICATE.RENEW",
         "HOST.DELETE",

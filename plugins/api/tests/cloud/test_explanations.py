@@ -2,9 +2,10 @@
 
 import json
 import logging
+import time
 
 from holdfast.hooks.store import Insert
-from holdfast.model import HaTransition, Host, Permit, Vm, Work
+from holdfast.model import HaTransition, Host, HostCertificate, Moment, Permit, Vm, Work
 
 
 def test_a_host_that_was_never_configured_says_so(site):
@@ -118,3 +119,24 @@ def test_documents_that_cannot_be_read_do_not_hide_the_rest(site):
     [permit] = cloud.one("explainVirtualMachineHA", id=vm["id"])["permits"]
     assert "proof" not in permit
     assert cloud.row(Vm, vm["id"]).run_epoch == 1
+
+
+def test_a_certificate_that_was_not_renewed_is_a_warning(site):
+    """In the list and in the explanation; a later one takes it away, and one that was revoked does not."""
+    cloud, uuid, day = site.cloud, site.first["id"], 86400.0
+
+    def give(serial: str, issued: float, revoked: float | None = None) -> None:
+        row = HostCertificate(
+            uuid=serial, host_uuid=uuid, serial=serial, issued=Moment(issued), expires=Moment(issued + 90 * day),
+            revoked=None if revoked is None else Moment(revoked),
+        )  # fmt: skip
+        cloud.store.commit([Insert(row)])
+
+    now = time.time()
+    give("a1", now - 80 * day)
+    give("a2", now, revoked=now)
+    (warning,) = cloud.one("listHosts", id=uuid)["hawarnings"]
+    assert "its certificate ends in 10 days" in warning
+    assert cloud.one("explainHostHA", id=uuid)["hawarnings"] == [warning]
+    give("a3", now - 1)
+    assert cloud.one("listHosts", id=uuid)["hawarnings"] == cloud.one("explainHostHA", id=uuid)["hawarnings"] == []

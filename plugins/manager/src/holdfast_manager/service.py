@@ -30,6 +30,7 @@ class ManagerService:
         await self._manager.start()
         context.live["manager.explain_host"] = self._manager.explain_host
         context.live["manager.explain_vm"] = self._manager.explain_vm
+        context.live["manager.notify"] = self._manager.notices.tell
 
     @hookimpl
     async def wait(self) -> None:

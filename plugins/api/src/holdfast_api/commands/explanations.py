@@ -11,6 +11,7 @@ from holdfast_api.call import Call
 from holdfast_api.dedicated_hosts import zone_warnings
 from holdfast_api.fields import Answer
 from holdfast_api.registry import Parameter, command
+from holdfast_api.responses.certificates import certificates_that_end
 from holdfast_api.responses.explanations import permit_history, story, work_item
 from holdfast_api.responses.host_ha import ha_answer, ha_by_host
 from holdfast_api.responses.out_of_band import fence_readiness, oobm_answer
@@ -51,7 +52,10 @@ def explain_host_ha(call: Call) -> Answer:
             {"id": vm.uuid, "name": vm.name, "state": str(vm.state), "haenable": vm.ha_enabled}
             for vm in residents(call, [host.id])
         ],
-        "hawarnings": list(zone_warnings(call, [host.data_center_id]).values()),
+        "hawarnings": [
+            *zone_warnings(call, [host.data_center_id]).values(),
+            *certificates_that_end(call, [host]).values(),
+        ],
         "live": _live(call, "manager.explain_host", host.uuid),
     }
 

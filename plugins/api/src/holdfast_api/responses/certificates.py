@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.hooks.store import Query
 from holdfast.model import Host, HostCertificate, HostJoinToken
+from holdfast.model.certificates import ending, newest_by_host
 
 from holdfast_api.fields import Answer, Field, ResponseObject
 from holdfast_api.times import moment_text
 
 if TYPE_CHECKING:
     from holdfast_api.call import Call
+
+
+def certificates_that_end(call: "Call", hosts: Sequence[Host]) -> dict[str, str]:
+    """Host uuid -> what is to be said of its certificate, for those whose agents have not renewed it in time."""
+    uuids = tuple({host.uuid for host in hosts})
+    rows = call.store.select(HostCertificate, Query(among={"host_uuid": uuids})) if uuids else []
+    found = {uuid: ending(row, call.now()) for uuid, row in newest_by_host(rows).items()}
+    return {uuid: text for uuid, text in found.items() if text}
 
 
 def _build_authority(_call: "Call", items: Sequence[Answer]) -> list[Answer]:

@@ -9,6 +9,7 @@ from holdfast.model import Host, HostDetail, ManagementServer
 from holdfast_api.allocation import Room, rooms
 from holdfast_api.dedicated_hosts import dedicated_ids, zone_warnings
 from holdfast_api.fields import Answer, Field, ResponseObject
+from holdfast_api.responses.certificates import certificates_that_end
 from holdfast_api.responses.host_ha import HOST_HA_FIELDS, ha_answer, ha_by_host
 from holdfast_api.responses.out_of_band import OOBM_FIELDS, devices_by_host, fence_readiness, oobm_answer
 from holdfast_api.responses.zones import CLUSTER_REF, POD_REF, ZONE_REF
@@ -47,12 +48,14 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
     tags, dedicated, named = tags_of(call.store, ids), dedicated_ids(call), details(call.store, HostDetail, ids)
     ha, oobm = ha_by_host(call, ids), devices_by_host(call, ids)
     warnings = zone_warnings(call, (host.data_center_id for host in hosts))
+    ending = certificates_that_end(call, hosts)
     answers = []
     for item, host in zip(items, hosts, strict=True):
         cluster, server = places.clusters.get(host.cluster_id), servers.get(host.mgmt_server_id or 0)
         devices = oobm.get(host.id, [])
         warned = [warnings.get(host.data_center_id, ""), *(device.problem for device in devices if device.enabled)]
         warned += [device.readiness_detail for device in devices if device.enabled]
+        warned.append(ending.get(host.uuid, ""))
         answers.append(
             _plain(host)
             | places.answer(zone=host.data_center_id, pod=host.pod_id, cluster=host.cluster_id)
