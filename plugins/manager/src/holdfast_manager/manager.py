@@ -272,7 +272,7 @@ class Manager:
         self.hosts.refresh()
         self.heartbeats.refresh()
         self.orders.refresh()
-        self.restarts.kick()
+        self.restarts.tables_read()
         await self._warn()
 
     async def _warn(self) -> None:

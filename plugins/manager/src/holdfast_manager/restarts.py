@@ -25,7 +25,11 @@ from holdfast_manager.starting import Starting
 
 log = logging.getLogger("holdfast.manager.restarts")
 
+_UNDERWAY = (WorkStep.RESTARTING, WorkStep.REVOKING)
+_OPEN = Query(among={"step": (WorkStep.SCHEDULED, *_UNDERWAY)}, order=("id",))
 _SCHEDULED = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
+_SHARE_OF_TIME = 10.0
+"""Where much is underway, it is looked at so much less often that this never takes more than 1/10 of the time."""
 _BATCH = 500
 _BEGUN_TOGETHER = 2000
 """Starts take the time of the permits that are still to come, so they wait for that many; hosts are slower anyway."""
@@ -42,6 +46,8 @@ class Restarts:
         self._runs = runs
         self._starting = starting
         self._news = asyncio.Event()
+        self._waits_for_room = False
+        self._all_again_at = 0.0
         self._looked_at: object = None
         self._usable: set[tuple[int, frozenset[str] | None]] = set()
 
@@ -55,18 +61,37 @@ class Restarts:
             self._news.clear()
             if self._desk.membership.holds():
                 try:
-                    await self._plan_due()
-                    await self._starting.begin_due()
+                    await self._look()
                 except HoldfastError as problem:
                     log.warning("restarts are held up: %s", problem)
             waker = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._news.set)
             await self._news.wait()
             waker.cancel()
 
+    def tables_read(self) -> None:
+        """There are news in the tables: whatever waits for room is looked at."""
+        if self._waits_for_room:
+            self._news.set()
+
+    async def _look(self) -> None:
+        """Begin what others have planned, or what was not finished, and plan what is due."""
+        began = self._desk.clock.monotonic()
+        unfinished = self._starting.unfinished()
+        if began >= self._all_again_at:
+            works = await self._desk.memory.select(Work, _OPEN)
+            now = self._desk.clock.monotonic()
+            self._all_again_at = now + (now - began) * (_SHARE_OF_TIME - 1)
+        else:
+            works = await self._desk.memory.select(Work, _SCHEDULED)
+            if unfinished:
+                works += await self._desk.memory.select(Work, Query(among={"id": unfinished, "step": _UNDERWAY}))
+        self._starting.begin(work for work in works if work.step != WorkStep.SCHEDULED)
+        await self._plan_due([work for work in works if work.step == WorkStep.SCHEDULED])
+
     # --- planning ----------------------------------------------------------------------------------------------
 
-    async def _plan_due(self) -> None:
-        scheduled = await self._desk.memory.select(Work, _SCHEDULED)
+    async def _plan_due(self, scheduled: list[Work]) -> None:
+        self._waits_for_room = any(work.investigations > 0 for work in scheduled)
         again = self._is_new_room() if scheduled else False
         due = [w for w in scheduled if self._is_mine(w) and (self._is_due(w) or (again and w.investigations > 0))]
         if not due:
@@ -113,8 +138,11 @@ class Restarts:
 
     async def _await_other_run(self, work: Work, host_id: int) -> None:
         """Another run may be live (a migration's other side): its host's owner finds out; this is no failed start."""
-        values = {"step": WorkStep.REVOKING, "target_host_id": host_id, "investigations": work.investigations + 1}
+        values: dict[str, Any] = {
+            "step": WorkStep.REVOKING, "target_host_id": host_id, "investigations": work.investigations + 1,
+        }  # fmt: skip
         await self._desk.memory.commit([Update(Work, work.id, values, {"step": work.step})])
+        self._starting.begin([replace(work, **values)])
 
     async def _place(self, ready: list[tuple[Work, Vm]]) -> None:
         hosts = self._desk.inventory.hosts

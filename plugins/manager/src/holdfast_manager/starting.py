@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from holdfast.errors import Conflict, HoldfastError, StorageAway, StoreError
-from holdfast.hooks.store import Change, Query, Update
+from holdfast.hooks.store import Change, Update
 from holdfast.model import Host, Json, Moment, Permit, PermitState, Vm, Work, WorkStep
 
 from holdfast_manager.desk import Desk
@@ -17,7 +17,6 @@ from holdfast_manager.slots import Slots
 
 log = logging.getLogger("holdfast.manager.starting")
 
-_OPEN = Query(among={"step": (WorkStep.RESTARTING, WorkStep.REVOKING)}, order=("id",))
 _ASK_AGAIN_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -29,18 +28,20 @@ class Starting:
         self._desk = desk
         self._runs = runs
         self._underway: set[int] = set()
+        self._unfinished: set[int] = set()
         self._queued: set[int] = set()
         """Of those, the ones that wait for their host's turn."""
         self._slots = Slots(lambda: desk.inventory.settings.whole("ha.starts.per.host"))
         self.kick: Callable[[], None] = lambda: None
 
-    async def begin_due(self) -> None:
-        """Begin what is due and not underway yet; returns once it is begun."""
-        self._slots.fill()
-        self.begin(await self._desk.memory.select(Work, _OPEN))
+    def unfinished(self) -> list[int]:
+        """Ids of work that this server had begun and that came to no end. Each is told once."""
+        told, self._unfinished = sorted(self._unfinished), set()
+        return told
 
     def begin(self, works: Iterable[Work]) -> None:
         """Begin those of these that fall to this server and are not underway yet."""
+        self._slots.fill()
         for work in works:
             target = self._desk.inventory.hosts.get(work.target_host_id or 0)
             if target is None or work.id in self._underway or not self._desk.membership.owns(target.uuid):
@@ -69,6 +70,7 @@ class Starting:
             self._queued.discard(work.id)
             self._underway.discard(work.id)
             if not finished:
+                self._unfinished.add(work.id)
                 self.kick()
 
     async def _one(self, work: Work, target: Host) -> bool:
