@@ -63,9 +63,17 @@ class Inventory:
     fence_devices: Mapping[int, tuple[Oobm, ...]] = field(default_factory=dict)
     """Host id -> all of its fence devices, by level and index."""
     settings: Settings = field(default_factory=Settings)
+    _views: dict[int, tuple[Host, HostView]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ha_pools: dict[int, tuple[PoolView, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def host_view(self, host: Host) -> HostView:
         """The host as drivers see it."""
+        made = self._views.get(host.id)
+        if made is None or made[0] is not host:
+            made = self._views[host.id] = host, self._host_view(host)
+        return made[1]
+
+    def _host_view(self, host: Host) -> HostView:
         zone, pod, cluster = self.zones.get(host.data_center_id), self.pods.get(host.pod_id), self._cluster(host)
         return HostView(
             uuid=host.uuid, name=host.name, hypervisor=host.hypervisor_type, zone=zone.uuid if zone else "",
@@ -88,11 +96,14 @@ class Inventory:
 
     def ha_pools(self, host: Host) -> tuple[PoolView, ...]:
         """Pools whose heartbeats speak of this host: those of its cluster or zone that have a driver and take part."""
-        views = []
-        for pool in self.pools_of_cluster.get(host.cluster_id, ()):
-            if pool.heartbeat and pool.scope != "HOST" and self._takes_part(pool):
-                views.append(self.pool_view(pool))
-        return tuple(views)
+        made = self._ha_pools.get(host.cluster_id)
+        if made is None:
+            made = self._ha_pools[host.cluster_id] = tuple(
+                self.pool_view(pool)
+                for pool in self.pools_of_cluster.get(host.cluster_id, ())
+                if pool.heartbeat and pool.scope != "HOST" and self._takes_part(pool)
+            )
+        return made
 
     def pool_view(self, pool: StoragePool) -> PoolView:
         """The pool as drivers see it."""

@@ -1,6 +1,7 @@
 """How a management server reaches the world: requests and answers over paths that may fail. A dead one gets nowhere."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.errors import Unreachable
@@ -68,7 +69,7 @@ class Gateway:
             network.send(
                 network.path(kind, self.server, target),
                 handle,
-                lambda answer: network.send(back, waiter.set, answer),
+                partial(network.send, back, waiter.set),
                 *args,
             )
         return waiter
@@ -79,11 +80,10 @@ class Gateway:
         """Ask a host's agent. The message is bound to the connection of this instant."""
         with self.world.lock:
             session = host.session()
+        return self.ask(AGENT, host.uuid, deadline, self._arrive, session, host, act, args)
 
-        def arrive(reply: Callable[[Any], object]) -> None:
-            self.world.agents.receive(session, host, act, reply, *args)
-
-        return self.ask(AGENT, host.uuid, deadline, arrive)
+    def _arrive(self, reply: Callable[[Any], object], session: Any, host: "SimHost", act: Any, args: Any) -> None:
+        self.world.agents.receive(session, host, act, reply, *args)
 
     def tell_agent(self, host: "SimHost", act: Callable[..., object], *args: Any) -> None:
         """Tell a host's agent something that it does not answer: `act(host, *args)` runs on arrival. Never blocks."""
@@ -98,11 +98,11 @@ class Gateway:
 
     def ask_coordinator(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
         """Ask the coordinator service."""
-        return self.ask(COORDINATOR, COORDINATOR, deadline, _answering(function), *args)
+        return self.ask(COORDINATOR, COORDINATOR, deadline, _answer, function, *args)
 
     def ask_database(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
         """Ask the database to change something: it may have, although no answer comes back."""
-        return self.ask(DATABASE, DATABASE, deadline, _answering(function), *args)
+        return self.ask(DATABASE, DATABASE, deadline, _answer, function, *args)
 
     def read_database(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
         """Ask the database to read something.
@@ -117,15 +117,12 @@ class Gateway:
                 self.world.time.sleep(4 * (there.delay + back.delay))
             if there.up and back.up and self._owner.alive:
                 return function(*args)
-        return self.ask(DATABASE, DATABASE, deadline, _answering(function), *args)
+        return self.ask(DATABASE, DATABASE, deadline, _answer, function, *args)
 
 
-def _answering(function: Callable[..., Any]) -> Callable[..., None]:
-    def handle(reply: Callable[[Any], object], *args: Any) -> None:
-        try:
-            answer = function(*args)
-        except Exception as problem:
-            answer = problem
-        reply(answer)
-
-    return handle
+def _answer(reply: Callable[[Any], object], function: Callable[..., Any], *args: Any) -> None:
+    try:
+        answer = function(*args)
+    except Exception as problem:
+        answer = problem
+    reply(answer)
