@@ -4,7 +4,6 @@ Invariant kept here: a start is sent only after its permit was stored in a batch
 an earlier run is open, (b) that the target takes starts, and (c) that this server still owns the host it acts for.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +33,9 @@ from holdfast.model.views import DiskSpec, NicSpec, PoolView, VmSpec
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
 from holdfast_manager.memory import side_by_side
+from holdfast_manager.shared_reads import SharedReads
 
 log = logging.getLogger("holdfast.manager.runs")
-
-_LOOKS_AT_ONCE = 32
-"""Starts that read the store at once: the planning of those that have no permit yet must not queue behind hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,8 @@ class Runs:
         self._templates: dict[int, Template] = {}
         self._networks: dict[int, Network] = {}
         """What VMs are made of never changes, so each is read once."""
-        self._turn = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._vms: SharedReads[Vm] = SharedReads(desk, Vm, "id")
+        self._open: SharedReads[Permit] = SharedReads(desk, Permit, "vm_id", {"state": PermitState.ENDED})
 
     # --- permits -----------------------------------------------------------------------------------------------
 
@@ -180,8 +178,7 @@ class Runs:
         it may, or may yet, run.
         """
         owner = self._epoch(target)
-        async with self._turn:
-            opened = (await self.open_permits([vm.id])).get(vm.id, [])
+        opened = await self._open.of(vm.id)
         if [permit.run_epoch for permit in opened] != [run_epoch]:
             runs = ", ".join(str(permit.run_epoch) for permit in opened) or "none"
             raise Conflict(f"run {run_epoch} of VM {vm.name} is not started: its open runs are {runs}")
@@ -252,14 +249,10 @@ class Runs:
 
     async def newest(self, vm_id: int) -> tuple[Vm, Permit | None]:
         """The VM as stored now, and the permit of its newest run that is not ended, else of its newest run."""
-        async with self._turn:
-            return await self._newest(vm_id)
-
-    async def _newest(self, vm_id: int) -> tuple[Vm, Permit | None]:
-        vm = await self._desk.memory.get(Vm, vm_id)
-        if vm is None:
+        there = await self._vms.of(vm_id)
+        if not there:
             raise InvalidRequest(f"VM {vm_id} is gone")
-        opened = (await self.open_permits([vm_id])).get(vm_id)
+        vm, opened = there[0], await self._open.of(vm_id)
         if opened:
             return vm, max(opened, key=lambda permit: permit.run_epoch)
         query = Query(equal={"vm_id": vm_id, "run_epoch": vm.run_epoch}, limit=1)

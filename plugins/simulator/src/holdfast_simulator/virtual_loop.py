@@ -134,7 +134,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None = None,
     ) -> VirtualHandle:
         """Run `callback` after `delay` virtual seconds."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        when = self._now + delay
+        handle = VirtualHandle(when, callback, args, contextvars.copy_context() if context is None else context)
+        self._order += 1
+        heapq.heappush(self._timers, (when, self._order, handle))
+        return handle
 
     def call_at(
         self,
