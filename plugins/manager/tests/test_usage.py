@@ -92,8 +92,7 @@ def test_a_plan_finds_the_zone_read_when_its_hosts_are_proven_dead(make_bed: Cal
         bed.machine(name).power_off("power loss")
     bed.run_until(lambda: {bed.state(1), bed.state(2)} <= {HAState.SUSPECT, HAState.CHECKING}, 10, step=0.01)
     bed.run(0.1)
-    assert [query for query in asked if "data_center_id" in query.equal] == asked
-    assert len(asked) == 1
+    assert len([query for query in asked if "data_center_id" in query.equal]) == 1
     bed.run_until(lambda: all(bed.vm(vm).run_epoch == 2 for vm in lost), 20, step=0.01)
     assert len([query for query in asked if "data_center_id" in query.equal]) == 1
 
