@@ -42,6 +42,13 @@ def test_settings_are_defaults_and_options_override_them() -> None:
     assert (own.port, own.privilege, own.kg, own.suites) == (624, 2, b"own", (17,))
 
 
+@pytest.mark.parametrize("written", ["[2001:db8::1]", " [2001:db8::1] "])
+def test_ipv6_addresses_may_be_written_in_brackets(written: str) -> None:
+    """As URLs, and everything that shows them, have them."""
+    target = read_target(view(address=written), DEFAULTS)
+    assert (target.address, target.where) == ("2001:db8::1", "BMC [2001:db8::1]:623 of host h1")
+
+
 def test_ipv6_addresses_are_shown_in_brackets() -> None:
     """So that the port can be told from the address."""
     assert read_target(view(address="2001:db8::1"), DEFAULTS).where == "BMC [2001:db8::1]:623 of host h1"

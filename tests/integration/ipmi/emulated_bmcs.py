@@ -11,6 +11,7 @@ Prints the ports on one line. Speaks RMCP+ with cipher suites 3 and 17, and take
     dark SHARE        this share of the BMCs, evenly spread, answers nothing
     delay SECONDS     take so long for each answer
     forget            lose all sessions, as a restart does
+    mute TIMES        take so many new passwords without an answer
     cpu               print the processor time used so far, in seconds
 """
 
@@ -74,6 +75,7 @@ class Farm:
         self.most_privilege = 4
         self.accepted = SUITES["both"]
         self.delay = 0.0
+        self.mute = 0
         self._later: collections.deque[tuple[float, Bmc, bytes, Any]] = collections.deque()
         self._epoll = select.epoll()
         self._bmcs: dict[int, Bmc] = {}
@@ -131,6 +133,8 @@ class Farm:
             case ["forget"]:
                 for bmc in self._bmcs.values():
                     bmc.sessions.clear()
+            case ["mute", times]:
+                self.mute = int(times)
             case ["cpu"]:
                 pass
         print(time.process_time() if words == ["cpu"] else "done", flush=True)
@@ -222,6 +226,9 @@ class Farm:
         plain = decryptor.update(packet[32 : 16 + length])
         message = plain[: -1 - plain[-1]]
         code, data = self._carry_out(bmc, message[1] >> 2, message[5], message[6:-1])
+        if (message[1] >> 2, message[5]) == (0x06, 0x47) and self.mute:
+            self.mute -= 1
+            return b""
         answer = _message(message, code, data)
         if message[5] == 0x3C:
             del bmc.sessions[packet[6:10]]
@@ -255,6 +262,13 @@ class Farm:
                 return 0, GUID
             case 0x06, 0x01:
                 return 0, bytes(15)
+            case 0x06, 0x44:
+                return 0, bytes([1, 1, 0, 0x34])
+            case 0x06, 0x46:
+                return 0, USER.ljust(16, b"\0")
+            case 0x06, 0x47:
+                self.password = data[2:].rstrip(b"\0")
+                return 0, b""
             case 0x06, 0x3C:
                 return 0, b""
         return 0xC1, b""

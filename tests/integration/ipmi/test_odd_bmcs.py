@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,17 @@ def test_a_lost_session_is_replaced_within_the_call(driver: IpmiOobm, bmc: BmcVi
     assert driver.power_state(bmc, DEADLINE) is PowerState.ON
     advise("forget")
     driver.power_action(bmc, PowerAction.RESET, DEADLINE)
+
+
+@pytest.mark.parametrize("lost", [1, 10])
+def test_a_new_password_whose_answer_is_lost_is_in_force(
+    driver: IpmiOobm, bmc: BmcView, advise: Advise, lost: int
+) -> None:
+    """The BMC has it, and refuses the old one from then on: that is a change that was made, not wrong credentials."""
+    new = "Fresh-pass-4711"
+    advise(f"mute {lost}")
+    driver.set_password(bmc, new, DEADLINE)
+    assert driver.power_state(replace(bmc, password=Secret(new)), DEADLINE) is PowerState.ON
 
 
 def test_sessions_are_bounded(bmcs: list[BmcView], advise: Advise) -> None:

@@ -47,7 +47,13 @@ class BmcPasswords:
             return
         try:
             await self._desk.pool("oobm-jobs").call(seconds, driver.set_password, bmc, new.reveal(), seconds)
-        except (Refused, Unsupported, AuthenticationFailed):
+        except AuthenticationFailed:
+            # Wrong from the start; or changed without an answer, and then the old one was tried once more.
+            found = await self._takes(driver, replace(bmc, password=new))
+            await self._settle(row, found)
+            if found is not InForce.NEW:
+                raise
+        except (Refused, Unsupported):
             await self._settle(row, InForce.OLD)
             raise
         except HoldfastError:

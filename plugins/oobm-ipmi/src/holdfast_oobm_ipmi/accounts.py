@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from holdfast.errors import Refused
+from holdfast.errors import AuthenticationFailed, Refused, Unreachable
 
 from holdfast_oobm_ipmi import refusals
 from holdfast_oobm_ipmi.connection import Connection
@@ -23,14 +23,20 @@ _USER_NUMBERS: Final = 0x3F
 
 
 async def set_password(bmc: Connection, password: bytes) -> None:
-    """Give the user we are logged in as a new password. `Refused` if the user is not found or the BMC says no."""
+    """Give the user we are logged in as a new password. `Refused` if the user is not found or the BMC says no.
+
+    `Unreachable` says that it may have been changed: no answer came, and the old one is not let in any more.
+    """
     number = await _own_number(bmc)
     long = len(password) > SHORT_BYTES
     head = bytes([number | (_LONG_FORM if long else 0), _SET])
     body = password.ljust(_LONG_BYTES if long else SHORT_BYTES, b"\0")
-    await bmc.do(
-        Command(_APPLICATION, _SET_USER_PASSWORD, f"setting the password of user number {number}", head + body)
-    )
+    doing = f"setting the password of user number {number}"
+    try:
+        await bmc.do(Command(_APPLICATION, _SET_USER_PASSWORD, doing, head + body))
+    except AuthenticationFailed as error:
+        # Silence looks like a lost session, so it was logged in again.
+        raise Unreachable(f"{bmc.target.where}: no answer to {doing}, and then: {error}") from error
 
 
 async def _own_number(bmc: Connection) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
 
-from holdfast.errors import AuthenticationFailed, DriverError, HoldfastError, Refused, Unsupported
+from holdfast.errors import AuthenticationFailed, DriverError, HoldfastError, Refused, Unreachable, Unsupported
 from holdfast.hooks.markers import hookimpl
 from holdfast.model.readiness import Readiness
 from holdfast.model.secret import Secret
@@ -161,11 +161,19 @@ class IpmiOobm:
         password = check_password(new_password, target.where)
         changed = replace(target, password=Secret(new_password))
         until = time.monotonic() + deadline
+        lost: Unreachable | None = None
         try:
-            self._worker.perform(target, _setting(password), deadline)
+            try:
+                self._worker.perform(target, _setting(password), deadline)
+            except Unreachable as error:
+                lost = error  # it may have been changed all the same
             try:
                 self._worker.perform(changed, Connection.log_in, until - time.monotonic())
-            except AuthenticationFailed as error:
+            except DriverError as error:
+                if lost is not None:
+                    raise lost from None
+                if not isinstance(error, AuthenticationFailed):
+                    raise
                 old = check_password(target.password.reveal(), target.where)
                 self._worker.perform(target, _setting(old), until - time.monotonic())
                 raise Refused(

@@ -54,12 +54,13 @@ class Target:
 def read_target(bmc: BmcView, settings: Mapping[str, Any]) -> Target:
     """`bmc` over `settings`. `Refused` names the first thing that cannot be right; nothing was sent."""
     options = bmc.options
-    where = f"BMC {bmc.address or '(no address)'} of host {bmc.host_uuid}"
-    if not bmc.address:
+    address = bmc.address.strip().removeprefix("[").removesuffix("]")
+    where = f"BMC {address or '(no address)'} of host {bmc.host_uuid}"
+    if not address:
         raise Refused(f"{where}: no address is configured; give one with configureOutOfBandManagement")
     return Target(
         host_uuid=bmc.host_uuid,
-        address=bmc.address.strip(),
+        address=address,
         port=_port(bmc.port, settings["port"], where),
         username=_bounded(bmc.username, NAME_BYTES, where, "user name"),
         password=_password(bmc.password, where),
