@@ -125,6 +125,7 @@ class StrictBmc:
         self.layout = "Members"
         self.has_sessions = True
         self.wants_tag = False
+        self.tag_within = False
         self.account: dict[str, Any] = {}
         self.privileges: list[str] | None = None
         self.quirks: dict[tuple[str, str], Quirk] = {}
@@ -258,6 +259,8 @@ class StrictBmc:
             return request.complain(404, "there is no such account")
         if request.seen.method == "GET":
             shown = {"UserName": users[path], "Password": None, **(self.account if users[path] == USER else {})}
+            if self.tag_within:
+                return request.reply(200, {**shown, "@odata.etag": '"v1"'})
             return request.reply(200, shown, ETag='"v1"')
         if self.wants_tag and request.seen.headers.get("if-match") != '"v1"':
             return request.complain(412, "read it first")

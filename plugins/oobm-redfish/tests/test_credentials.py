@@ -180,6 +180,43 @@ def test_a_tag_that_went_stale_is_read_again(bmc: StrictBmc, driver: RedfishOobm
         driver.set_password(bmc.view(NEW), "yet another one", 5)
 
 
+def test_a_tag_may_stand_in_the_account_alone(bmc: StrictBmc, driver: RedfishOobm) -> None:
+    """As the standard has it; not every firmware repeats it in the headers."""
+    bmc.wants_tag = bmc.tag_within = True
+    driver.set_password(bmc.view(), NEW, 5)
+    assert driver.power_state(bmc.view(NEW), 5) is PowerState.ON
+
+
+def test_a_bmc_that_wants_a_tag_and_gives_none_is_told_that_any_will_do(bmc: StrictBmc, driver: RedfishOobm) -> None:
+    """428: it wants to see that the client has thought of others."""
+
+    def strict(request: Request) -> None:
+        tagged = request.seen.headers.get("if-match") == "*"
+        bmc.answer(request) if tagged else request.complain(428, "precondition required")
+
+    bmc.quirks["GET", f"{ACCOUNTS}/2"] = lambda request: request.reply(200, {"UserName": USER})
+    bmc.quirks["PATCH", "*"] = strict
+    driver.set_password(bmc.view(), NEW, 5)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_a_password_may_take_a_moment_to_count(bmc: StrictBmc, driver: RedfishOobm, status: int) -> None:
+    """Whether the BMC says so (202, with a task) or not. Meanwhile it is asked with the old one, which locks nobody."""
+    timers = []
+
+    def later(request: Request) -> None:
+        timers.append(threading.Timer(0.3, bmc.passwords.__setitem__, (USER, NEW)))
+        timers[0].start()
+        request.reply(status, {"TaskState": "Running"})
+
+    bmc.quirks["PATCH", f"{ACCOUNTS}/2"] = later
+    driver.set_password(bmc.view(), NEW, 5)
+    timers[0].join()
+    tried = [seen.body["Password"] for seen in bmc.requests("POST", SESSIONS)]
+    assert tried.count(NEW) == (1 if status == 202 else 2)
+    assert driver.power_state(bmc.view(NEW), 5) is PowerState.ON
+
+
 def test_a_password_that_was_accepted_and_does_not_count_is_told(bmc: StrictBmc, driver: RedfishOobm) -> None:
     """Some BMCs cut long ones off."""
 

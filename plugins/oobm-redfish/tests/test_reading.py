@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -171,6 +172,22 @@ def test_a_question_is_repeated_when_the_bmc_is_busy(bmc: StrictBmc, make_driver
     answers = [503, 200]
     bmc.quirks["GET", SYSTEM] = lambda request: request.reply(answers.pop(0), {"PowerState": "Off"})
     assert make_driver(scheme="http", retries=1).power_state(bmc.view(), 5) is PowerState.OFF
+
+
+def test_a_busy_bmc_is_given_the_time_that_it_asks_for(bmc: StrictBmc, make_driver: Callable[..., RedfishOobm]) -> None:
+    """Within reason, and within the deadline."""
+    began = time.monotonic()
+
+    def busy(request: Request) -> None:
+        if time.monotonic() - began < 1.0:
+            return request.complain(503, "starting", Retry_After="1")
+        return bmc.answer(request)
+
+    bmc.quirks["GET", SYSTEM] = busy
+    driver = make_driver(scheme="http", retries=1)
+    with pytest.raises(Unreachable, match="starting"):
+        driver.power_state(bmc.view(), 0.5)
+    assert driver.power_state(bmc.view(), 5) is PowerState.ON
 
 
 def test_a_redirect_to_another_place_is_not_followed(bmc: StrictBmc, driver: RedfishOobm) -> None:

@@ -9,7 +9,7 @@ from holdfast_oobm_redfish.driver import RedfishOobm
 from holdfast_oobm_redfish.resets import ORDER, choose
 from hypothesis import given
 from hypothesis import strategies as st
-from strict_bmc import RESETS, SYSTEMS, Request, StrictBmc, StrictSystem
+from strict_bmc import RESETS, SESSIONS, SYSTEMS, Request, StrictBmc, StrictSystem
 
 RESET = f"{SYSTEMS}/1/Actions/ComputerSystem.Reset"
 ON, OFF, CYCLE, HARD, SOFT = (PowerAction[name] for name in ("ON", "OFF", "CYCLE", "RESET", "SOFT"))
@@ -50,6 +50,34 @@ def test_what_is_allowed_may_stand_behind_a_link(bmc: StrictBmc, driver: Redfish
     assert driver.power_state(bmc.view(), 5) is PowerState.OFF
     assert bmc.system.asked == ["PowerOff"]
     assert len(bmc.requests("GET", f"{SYSTEMS}/1/ResetActionInfo")) == 1
+
+
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_a_link_that_leads_nowhere_costs_only_the_list(bmc: StrictBmc, driver: RedfishOobm, status: int) -> None:
+    """The power is read, and the best reset is tried."""
+    bmc.systems = {"1": StrictSystem(action_info=True)}
+    bmc.quirks["GET", f"{SYSTEMS}/1/ResetActionInfo"] = lambda request: request.complain(status, "not here")
+    assert driver.power_state(bmc.view(), 5) is PowerState.ON
+    driver.power_action(bmc.view(), OFF, 5)
+    assert driver.power_state(bmc.view(), 5) is PowerState.OFF
+    assert bmc.system.asked == ["ForceOff"]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_an_order_goes_on_to_where_the_bmc_sends_it(bmc: StrictBmc, driver: RedfishOobm, status: int) -> None:
+    """For want of a slash, at the login too, and with all that was said; not by a redirect that makes it a question."""
+    bmc.quirks["POST", SESSIONS] = lambda request: request.reply(status, Location=f"{SESSIONS}/")
+    bmc.quirks["POST", f"{SESSIONS}/"] = bmc._open_session
+    bmc.quirks["POST", RESET] = lambda request: request.reply(status, Location=f"http://127.0.0.1:{bmc.port}{RESET}/")
+    driver.power_action(bmc.view(), OFF, 5)
+    assert bmc.system.asked == ["ForceOff"]
+    bmc.system.power = "On"
+    bmc.quirks["POST", RESET] = lambda request: request.reply(302, Location=f"{RESET}/")
+    with pytest.raises(Refused, match="not followed"):
+        driver.power_action(bmc.view(), OFF, 5)
+    bmc.quirks["POST", RESET] = lambda request: request.reply(status, Location=f"http://evil.example{RESET}/")
+    with pytest.raises(Refused, match="not followed"):
+        driver.power_action(bmc.view(), OFF, 5)
 
 
 @given(st.sets(st.sampled_from(TYPES)), st.sampled_from([PowerState.ON, PowerState.OFF, PowerState.UNKNOWN]))

@@ -10,8 +10,16 @@ from redfish.rest.v1 import RestResponse  # type: ignore[import-untyped]
 
 LONGEST_WORDS = 300
 MOST_MESSAGES = 3
-_BUSY = frozenset({408, 425, 500, 502, 503, 504})
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_SUCH_THING = frozenset({405, 501})
+
+
+class Busy(Unreachable):
+    """Not now: the BMC says in how many seconds it may be asked again."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
 
 
 def read_json(answer: RestResponse, where: str) -> dict[str, Any]:
@@ -30,7 +38,11 @@ def require_good(answer: RestResponse, where: str, doing: str, secrets: Iterable
     status = answer.status
     if 200 <= status < 300:
         return
-    raise refusal(status, f"{where}: {doing}: the BMC answered {status}{_said(answer, secrets)}")
+    error = refusal(status, f"{where}: {doing}: the BMC answered {status}{_said(answer, secrets)}")
+    later = str(answer.getheader("retry-after") or "").strip()
+    if type(error) is Unreachable and later.isascii() and later.isdigit():
+        raise Busy(str(error), float(later[:9]))
+    raise error
 
 
 def refusal(status: int, text: str) -> DriverError:

@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.errors import DeadlineExceeded, DriverError, Refused, Unreachable
 from redfish.rest.v1 import RestResponse  # type: ignore[import-untyped]
 
-from holdfast_oobm_redfish.answers import path_in, read_json, require_good
+from holdfast_oobm_redfish.answers import Busy, path_in, read_json, require_good
 from holdfast_oobm_redfish.client import BmcClient
 from holdfast_oobm_redfish.deadline import Deadline, Terms
 from holdfast_oobm_redfish.target import Target
@@ -22,6 +22,8 @@ SESSIONS = "/redfish/v1/SessionService/Sessions"
 FAREWELL_SECONDS = 2.0
 LOGIN_WAIT_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
+LONGEST_PAUSE = 5.0
+"""A BMC that is busy is given as long as it asks for, but not longer: somebody waits."""
 
 
 class Bmc:
@@ -41,9 +43,11 @@ class Bmc:
         return self.get_with_tag(path, deadline)[0]
 
     def get_with_tag(self, path: str, deadline: Deadline) -> tuple[dict[str, Any], str]:
-        """The object at `path`, and its ETag or ""."""
+        """The object at `path`, and its ETag, which some BMCs write into the object alone, or ""."""
         answer = self.ask("GET", path, deadline, repeatable=True)
-        return read_json(answer, self.target.where), answer.getheader("etag") or ""
+        found = read_json(answer, self.target.where)
+        within = found.get("@odata.etag")
+        return found, answer.getheader("etag") or (within if isinstance(within, str) and within.isprintable() else "")
 
     def ask(
         self,
@@ -66,8 +70,10 @@ class Bmc:
                 return self._as_user(method, path, terms, body, headers, hide)
             except DeadlineExceeded:
                 raise
-            except Unreachable:
+            except Unreachable as error:
                 pause = PAUSE_SECONDS * 2**attempt
+                if isinstance(error, Busy) and pause < error.seconds <= min(LONGEST_PAUSE, deadline.remaining() / 2):
+                    pause = error.seconds
                 if not repeatable or attempt == self._retries or deadline.remaining() <= pause * 2:
                     raise
                 time.sleep(pause)

@@ -129,7 +129,7 @@ class RedfishOobm:
     def readiness(self, bmc: BmcView, deadline: float) -> Readiness:
         """By a connection and a login of its own, logged out again; see `examination`."""
         limit, target = Deadline(deadline), read_target(bmc, self._settings)
-        fresh = Bmc(target, self._contexts, self._settings["retries"])
+        fresh = self._fresh(target)
         try:
             return examine(fresh, target, self._contexts, self._settings["certificate_warning_days"], limit)
         finally:
@@ -148,12 +148,21 @@ class RedfishOobm:
         if not new_password:
             raise Refused(f"{target.where}: an empty password is no password; nothing was changed")
         broken: DriverError | None = None
+        later = False
         try:
-            accounts.change_password(self._bmc(target), new_password, limit)
+            later = accounts.change_password(self._bmc(target), new_password, limit)
         except Unreachable as error:
             broken = error  # it may have been changed all the same
+        if later:
+            accounts.await_change(lambda: self._fresh(target), limit)
         renewed = replace(target, password=Secret(new_password))
-        accounts.confirm_password(self._bmc(renewed), broken, limit)
+        try:
+            accounts.confirm_password(self._bmc(renewed), broken, limit)
+        except accounts.NotTaken:
+            # It may take a moment; then the old one still counts now, and will not soon.
+            if later or not accounts.await_change(lambda: self._fresh(target), limit.within(accounts.SLOW_SECONDS)):
+                raise
+            accounts.confirm_password(self._bmc(renewed), broken, limit)
         self._forget(target)
 
     @hookimpl
@@ -180,12 +189,15 @@ class RedfishOobm:
         with self._lock:
             found = self._bmcs.get(key)
             if found is None:
-                found = self._bmcs[key] = Bmc(target, self._contexts, self._settings["retries"])
+                found = self._bmcs[key] = self._fresh(target)
             self._bmcs.move_to_end(key)
             surplus = [self._bmcs.popitem(last=False)[1] for _ in range(len(self._bmcs) - self._settings["sessions"])]
         for old in surplus:
             _part(old)
         return found
+
+    def _fresh(self, target: Target) -> Bmc:
+        return Bmc(target, self._contexts, self._settings["retries"])
 
     def _forget(self, target: Target) -> None:
         with self._lock:

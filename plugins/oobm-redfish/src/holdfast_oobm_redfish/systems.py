@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from holdfast.errors import Refused
+from holdfast.errors import DeadlineExceeded, DriverError, Refused
 from holdfast.model.states import PowerState
 
 from holdfast_oobm_redfish.answers import members_of, path_in
@@ -133,12 +133,29 @@ def _allowed(bmc: Bmc, target: Target, reset: Mapping[str, Any], deadline: Deadl
     known = bmc.known.get(_key(target))
     if isinstance(known, System) and known.allowed:
         return known.allowed  # the list hardly ever changes, and a reading should cost one round trip
-    parameters = bmc.get(path_in(link, bmc.target.where), deadline).get("Parameters")
+    try:
+        parameters = _action_info(bmc, path_in(link, bmc.target.where), deadline).get("Parameters")
+    except DeadlineExceeded:
+        raise
+    except DriverError:
+        return None  # the power was read all the same, and the best reset can be tried
     for parameter in parameters if isinstance(parameters, list) else []:
         values = _table(parameter).get("AllowableValues")
         if _table(parameter).get("Name") == "ResetType" and isinstance(values, list):
             return frozenset(str(value) for value in values) or None
     return None
+
+
+def _action_info(bmc: Bmc, path: str, deadline: Deadline) -> Mapping[str, Any]:
+    """What stands behind the link; nothing where the BMC refuses to show it, which it is asked once for each login."""
+    refused = ("refused", path)
+    if refused in bmc.known:
+        return {}
+    try:
+        return bmc.get(path, deadline)
+    except Refused:
+        bmc.known[refused] = True
+        return {}
 
 
 def _is_same(shown: object, uuid: UUID) -> bool:

@@ -28,7 +28,8 @@ from holdfast_oobm_redfish.trust import Contexts
 LARGEST_BODY = 1 << 20
 MOST_REDIRECTS = 2
 MOST_IDLE = 2
-REDIRECTS = frozenset({301, 302, 307, 308})
+SAME_METHOD = frozenset({307, 308})
+REDIRECTS = SAME_METHOD | {301, 302}
 FRESH_SECONDS = 2.0
 """A kept connection idle for longer is not trusted with a command that must not be sent twice."""
 DOUBT_SECONDS = 5.0
@@ -72,7 +73,10 @@ class Wire(BaseAdapter):
             connection.close()
 
     def _followed(self, request: PreparedRequest, path: str, reply: Response) -> str:
-        """The path to go on with. Only a question follows, and only to the same place."""
+        """The path to go on with, at the same place only.
+
+        An order goes on by 307 and 308, which leave it what it is; firmware answers so for want of a slash at the end.
+        """
         here = f"{self._target.scheme}://{self._target.netloc}"
         to = urlsplit(urljoin(here + path, reply.headers["location"]))
         same = (to.scheme, to.hostname) == (self._target.scheme, self._target.address.lower())
@@ -80,7 +84,8 @@ class Wire(BaseAdapter):
             port = to.port or SCHEMES.get(to.scheme, 0)
         except ValueError:
             port = 0
-        if request.method != "GET" or not same or port != self._target.port:
+        goes_on = request.method == "GET" or reply.status_code in SAME_METHOD
+        if not goes_on or not same or port != self._target.port:
             raise Refused(
                 f"{self._target.where}: it sends {request.method} {path} on to {to.scheme}://{to.hostname}, which is "
                 "not followed; configure the address, port and scheme that it names, if they are right"
