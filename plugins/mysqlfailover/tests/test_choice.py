@@ -51,6 +51,19 @@ def test_the_writer_is_who_the_newest_row_says() -> None:
     assert (choice.action, choice.host) == ("serve", B)
 
 
+def test_no_epoch_is_served_that_a_newer_one_may_overtake() -> None:
+    """The fifth was sent to B, which never answered. It may come true there at any moment: A gets the sixth."""
+    answers: Answers = {A: _node(1, Writer(4, 1), 2), B: SILENT}
+    assert choose(answers, _memory(attempted=5)).action == "renew"
+    assert choose({A: _node(1, Writer(6, 1), 2), B: SILENT}, _memory(attempted=5)).action == "serve"
+
+
+def test_an_epoch_that_came_true_is_served() -> None:
+    """Though nobody had answered when it was sent."""
+    choice = choose({A: REFUSED, B: _node(2, Writer(5, 2), 1)}, _memory(attempted=5))
+    assert (choice.action, choice.host) == ("serve", B)
+
+
 def test_a_database_that_never_had_a_writer_begins_at_the_first_host() -> None:
     """If that answers; else at the next one that may."""
     choice = choose({A: _node(1), B: _node(2, None, 1)}, Memory({}))

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,7 @@ OPTIONS = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "500", "rpl-semi-sync-ma
 STRICT = {**SEMI_SYNC, "rpl-semi-sync-master-timeout": "30000", "rpl-semi-sync-master-wait-no-slave": "ON"}
 """Acknowledged means received by the other one of the pair: no fault keeps that away for half a minute. For no longer,
 because a server that is writer no more keeps the rows of commits locked that wait for an answer which never comes."""
+KINDS = ("kill", "stop", "freeze", "cut")
 HEAL_SECONDS = 120.0
 ADMIN, ADMIN_PASSWORD = "warden", "Warden-Of-Tests-1"  # made up for these tests
 _LOOK_SECONDS = 0.05
@@ -72,9 +73,12 @@ class FaultRun:
         writers: int = 4,
         chain: int = 0,
         strict: bool = False,
+        kinds: Collection[str] = KINDS,
     ) -> None:
-        """`chain`: how many more servers replicate in a row behind the second of the pair. `strict`: see `STRICT`."""
+        """`chain`: how many more servers replicate in a row behind the second of the pair. `strict`: see `STRICT`.
+        `kinds`: which faults strike."""
         self.tally = Tally()
+        self._kinds = kinds
         self._strict = strict
         self._dice = random.Random(seed)
         self._network = network
@@ -105,10 +109,9 @@ class FaultRun:
             "kill": self._kill,
             "stop": self._stop_cleanly,
             "freeze": self._freeze,
+            "cut": self._cut,
         }
-        if self._network:
-            faults["cut"] = self._cut
-        name = self._dice.choice(sorted(faults))
+        name = self._dice.choice(sorted(name for name in self._kinds if self._network or name != "cut"))
         on_writer = self._dice.random() < 0.8
         victim = self._writer() if on_writer else next(each for each in self.site.servers if each != self._writer())
         faults[name](victim, self._dice.uniform(0.0, 3.0))
@@ -282,11 +285,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--strict", action="store_true", help="acknowledge nothing that only one of the pair has")
     parser.add_argument("--chain", type=int, default=0, help="servers in a row behind the pair")
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="which faults strike")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     folder = Path(tempfile.mkdtemp())
     with CableNetwork() as network, MariaDbLab(folder) as lab:
-        run = FaultRun(lab, folder, arguments.seed, network, chain=arguments.chain, strict=arguments.strict)
+        run = FaultRun(
+            lab, folder, arguments.seed, network, chain=arguments.chain, strict=arguments.strict, kinds=arguments.kinds
+        )
         for number in range(arguments.faults):
             print(number + 1, run.strike(), len(run.tally.acknowledged), flush=True)
         run.finish()

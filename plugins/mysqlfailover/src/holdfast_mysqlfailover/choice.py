@@ -18,7 +18,8 @@ class Memory:
     """What is remembered of earlier rounds. `servers`: server ids by host, as far as they were ever seen.
 
     `known` is the last history seen on the last writer, the server `known_of`.
-    `epoch` is the newest that was ever seen. `before` are answers, by server id, that are so old that a replica would
+    `epoch` is the newest that was ever seen; `attempted` was sent to a host that did not answer, so that it may still
+    come true there. `before` are answers, by server id, that are so old that a replica would
     have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is to be
     undone.
     """
@@ -27,6 +28,7 @@ class Memory:
     known: History | None = None
     known_of: int = 0
     epoch: int = 0
+    attempted: int = 0
     before: Mapping[int, Node] = field(default_factory=dict)
     overdue: bool = False
 
@@ -35,10 +37,11 @@ class Memory:
 class Choice:
     """What to do. `serve`: write to `host` under its epoch. `take`: make `host` the writer, then write to it.
 
-    `found`: the same for a database that never had a writer. `wait`: for the `reasons`, one per host.
+    `renew`: `host` is the writer, but under an epoch that another host may have been given a newer one than; give it
+    the newest. `found`: as `take`, for a database that never had a writer. `wait`: for the `reasons`, one per host.
     """
 
-    action: Literal["serve", "take", "found", "wait"]
+    action: Literal["serve", "take", "renew", "found", "wait"]
     host: Host | None = None
     reasons: tuple[str, ...] = ()
     handover: bool = False
@@ -77,7 +80,7 @@ def choose(answers: Answers, memory: Memory) -> Choice:
     if nodes[writer].read_only:
         reasons[writer] = "read_only is on"
         return _take_over(nodes, reasons, memory, newest)
-    return Choice("serve", writer)
+    return Choice("renew" if newest.epoch < memory.attempted else "serve", writer)
 
 
 def _first_ever(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory) -> Choice:

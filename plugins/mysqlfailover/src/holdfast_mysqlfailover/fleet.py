@@ -27,6 +27,8 @@ class Fleet:
     def __init__(self, plan: Plan, timing: Timing) -> None:
         self.plan = plan
         self._timing = timing
+        self.attempted = 0
+        """The newest epoch that was sent to a host and not answered."""
         self._scouts = {host: Scout(plan, host) for host in plan.hosts}
         self._pool = ThreadPoolExecutor(len(plan.hosts), thread_name_prefix="holdfast-db-scout")
 
@@ -88,10 +90,26 @@ class Fleet:
             return row.epoch if row.server == int(own) else 0
 
     def move(self, via: Host, expected: int, server: int | None, reason: str) -> int:
-        """Write the next epoch on `via`: for the server of that id, or for `via` itself. The epoch, 0 if too late."""
+        """Write a newer epoch on `via`: for the server of that id, or for `via` itself. The epoch, 0 if too late.
+
+        `NoAnswer` or PyMySQL's error if it is not known whether it was written. It may still be then, so no epoch up to
+        `attempted` may be served any more, but on the host where it is found.
+        """
+        epoch = max(expected, self.attempted) + 1
+        wanted = writer_row.Move(expected, epoch, server, reason, int(self._timing.handover))
         with contextlib.closing(self._scouts[via].run(self._timing.patience)) as connection:
             connection.autocommit(False)
-            return writer_row.move(connection, expected, server, reason, int(self._timing.handover))
+            thread = int(connection.thread_id())  # type: ignore[no-untyped-call]
+            try:
+                return writer_row.move(connection, wanted, self._timing.commit)
+            except MySQLError as problem:
+                if number_of(problem) in writer_row.LOCK_TIMEOUTS:
+                    raise
+                before, self.attempted = self.attempted, epoch
+        with contextlib.closing(self._scouts[via].run(self._timing.patience)) as connection:
+            written = writer_row.ended(connection, thread, wanted)
+        self.attempted = before
+        return written
 
     def tidy(self, host: Host, epoch: int) -> None:
         """Remove old tokens."""

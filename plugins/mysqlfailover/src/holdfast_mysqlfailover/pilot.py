@@ -215,7 +215,10 @@ class Pilot:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
         old = [nodes for moment, nodes in self._before if now - moment >= self.timing.silence / 2]
-        return Memory(self._servers, self._known, self._known_of, self._epoch.value, old[-1] if old else {}, overdue)
+        before = old[-1] if old else {}
+        return Memory(
+            self._servers, self._known, self._known_of, self._epoch.value, self.fleet.attempted, before, overdue
+        )
 
     def _remember(self, nodes: dict[Host, Node]) -> None:
         """Keep what others said while the writer does not answer."""
@@ -236,7 +239,7 @@ class Pilot:
         try:
             if choice.action == "found" and not read_only:
                 epoch = self.fleet.found(host, reason or "first start")
-            elif choice.action == "take" and not read_only:
+            elif choice.action in ("take", "renew") and not read_only:
                 epoch = self.fleet.move(host, epoch, None, reason)
         except (NoAnswer, MySQLError) as problem:
             answers[host] = words_of(problem)

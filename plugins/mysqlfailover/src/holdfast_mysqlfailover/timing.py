@@ -9,7 +9,8 @@ class Timing:
 
     `patience`: how long one call waits for a usable host; `start`: the same before any host was ever usable.
     `catch_up`: how long a replica may take to apply what it had received. `handover`: how long the first host may take
-    to learn that it is the writer again. `accept_loss` is no time: take over also where something is known to be lost.
+    to learn that it is the writer again. `commit`: how long the commit of a move may wait for replicas.
+    `accept_loss` is no time: take over also where something is known to be lost.
     """
 
     silence: float = 2.0
@@ -19,6 +20,7 @@ class Timing:
     start: float = 60.0
     catch_up: float = 10.0
     handover: float = 5.0
+    commit: float = 0.3
     shortest_pause: float = 0.25
     longest_pause: float = 5.0
     still_connected: float = 1.0

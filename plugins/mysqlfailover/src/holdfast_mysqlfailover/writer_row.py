@@ -6,6 +6,8 @@ A token is written in the transaction that it stands for: after a broken commit 
 writing it anew makes sure that it never will be.
 """
 
+import contextlib
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pymysql.connections import Connection
@@ -58,26 +60,60 @@ def found(connection: "Connection[Any]", reason: str) -> Writer:
         return Writer(int(epoch), int(server))
 
 
-def move(connection: "Connection[Any]", expected: int, server: int | None, reason: str, lock_seconds: int) -> int:
-    """Make `server` (an id; None: this one) the writer under the next epoch, if `expected` is the present one.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Make `server` (an id; None: the server that is asked) the writer under `epoch`, if `expected` is the present
+    epoch. `lock_seconds`: how long transactions that are being written are waited for."""
 
-    Returns the new epoch, or 0 if somebody else has moved it. Waits up to `lock_seconds` for transactions that are
-    being written, then PyMySQL's error 1205. `connection` is not in autocommit mode.
+    expected: int
+    epoch: int
+    server: int | None
+    reason: str
+    lock_seconds: int
+
+
+def move(connection: "Connection[Any]", wanted: Move, commit_seconds: float) -> int:
+    """Carry out `wanted`; its epoch, or 0 if somebody else has moved the writer. `connection` is not in autocommit.
+
+    PyMySQL's error 1205 if running transactions take too long. Whatever else is raised leaves unknown whether it was
+    written, or will be: see `ended`. So does a commit that is not answered in `commit_seconds`.
     """
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {max(lock_seconds, 1):d}")
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {max(wanted.lock_seconds, 1):d}")
         cursor.execute("SELECT epoch FROM holdfast_writer WHERE id = 1 FOR UPDATE")
         row = cursor.fetchone()
-        if row is None or int(row[0]) != expected:
+        if row is None or int(row[0]) != wanted.expected:
             connection.rollback()
             return 0
         cursor.execute(
-            "UPDATE holdfast_writer SET epoch = epoch + 1, server_id = COALESCE(%s, @@server_id), "
+            "UPDATE holdfast_writer SET epoch = %s, server_id = COALESCE(%s, @@server_id), "
             "moved = CURRENT_TIMESTAMP(6), reason = %s WHERE id = 1",
-            (server, reason[:255]),
+            (wanted.epoch, wanted.server, wanted.reason[:255]),
         )
+        connection._read_timeout = commit_seconds  # type: ignore[attr-defined]
         connection.commit()
-        return expected + 1
+        return wanted.epoch
+
+
+def ended(connection: "Connection[Any]", thread: int, wanted: Move) -> int:
+    """What became of a move that was not answered, once it can change no more: its epoch, or 0 if it was not written.
+
+    Where commits wait for a replica, that of a move waits for the very host that was lost, and would come true when
+    that is back and perhaps writes again. `thread`, the move's connection, is ended: a commit that only waits is then
+    written, any other transaction is undone. PyMySQL's error 1205 if it can still change, as where it stands behind a
+    replicated transaction that waits in the same way. `connection` is in autocommit mode, to the same server.
+    """
+    with connection.cursor() as cursor:
+        with contextlib.suppress(MySQLError):  # it may have ended by itself
+            cursor.execute(f"KILL {thread:d}")
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {max(wanted.lock_seconds, 1):d}")
+        # The lock waits until that transaction has ended.
+        cursor.execute(
+            "SELECT epoch, server_id, COALESCE(%s, @@server_id) FROM holdfast_writer WHERE id = 1 LOCK IN SHARE MODE",
+            (wanted.server,),
+        )
+        epoch, server, meant = cursor.fetchone() or (0, 0, 1)
+    return wanted.epoch if (int(epoch), int(server)) == (wanted.epoch, int(meant)) else 0
 
 
 def tidy(connection: "Connection[Any]", epoch: int) -> None:
