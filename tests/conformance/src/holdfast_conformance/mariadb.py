@@ -166,9 +166,10 @@ class MariaDb:
             self.process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: the kernel still takes connections, and nobody answers."""
+        """SIGSTOP: the kernel still takes connections, and nobody answers. Returns when every thread of it stands."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """SIGCONT."""
