@@ -83,17 +83,28 @@ def test_a_silent_writer_is_replaced_only_after_its_replica_was_asked_twice() ->
     quiet = _node(2, ROW, 1)
     hears = replace(quiet, channels=(_channel(1, contact=("binlog.1", "220")),))
     assert "asked again" in choose({A: SILENT, B: quiet}, _memory()).reasons[1]
-    choice = choose({A: SILENT, B: quiet}, _memory(before={2: quiet}))
+    choice = choose({A: SILENT, B: quiet}, _memory(before=((2.0, {2: quiet}),)))
     assert (choice.action, choice.host, choice.gone) == ("take", B, frozenset())
-    choice = choose({A: SILENT, B: hears}, _memory(before={2: quiet}))
+    choice = choose({A: SILENT, B: hears}, _memory(before=((2.0, {2: quiet}),)))
     assert choice.action == "wait"
     assert "only this server is cut off" in choice.reasons[1]
+
+
+def test_a_replica_is_given_the_time_in_which_it_must_have_heard_a_living_writer() -> None:
+    """Longer than its heartbeat: a second look before that proves nothing."""
+    for heartbeat, age, said in ((1.0, 1.2, "asked again"), (30.0, 30.0, "asked again"), (0.0, 99.0, "no heartbeat")):
+        quiet = _node(2, ROW, 1, channels=(_channel(1, heartbeat=heartbeat),))
+        choice = choose({A: SILENT, B: quiet}, _memory(before=((age, {2: quiet}),)))
+        assert said in choice.reasons[1]
+    old, young = (40.0, {2: quiet}), (0.5, {2: quiet})
+    quiet = _node(2, ROW, 1, channels=(_channel(1, heartbeat=30.0),))
+    assert choose({A: SILENT, B: quiet}, _memory(before=(old, young))).action == "take"
 
 
 def test_a_writer_that_was_never_seen_is_judged_like_one_that_was() -> None:
     """After a start while it does not answer: its id is in the row."""
     hears = _node(2, ROW, 1, channels=(_channel(1, contact=("binlog.1", "220")),))
-    choice = choose({A: SILENT, B: hears}, Memory({}, before={2: _node(2, ROW, 1)}))
+    choice = choose({A: SILENT, B: hears}, Memory({}, before=((2.0, {2: _node(2, ROW, 1)}),)))
     assert choice.action == "wait"
 
 

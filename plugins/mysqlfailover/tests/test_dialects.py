@@ -20,6 +20,7 @@ MARIADB: dict[str, Any] = {
     "Using_Gtid": "Slave_Pos",
     "Gtid_IO_Pos": "0-2-4",
     "Slave_received_heartbeats": 3,
+    "Slave_heartbeat_period": "1.000",
 }
 MYSQL: dict[str, Any] = {
     "Channel_Name": "",
@@ -33,6 +34,8 @@ MYSQL: dict[str, Any] = {
     "Relay_Source_Log_File": "binlog.000003",
     "Exec_Source_Log_Pos": 700,
     "Retrieved_Gtid_Set": f"{UUID}:5-9",
+    "heartbeat": 1.0,
+    "heartbeats": 3,
 }
 
 
@@ -74,3 +77,5 @@ def test_contact_changes_with_each_heartbeat() -> None:
     """It is what shows that the source lives."""
     one = mariadb_channel(MARIADB, mariadb_history(""))
     assert mariadb_channel({**MARIADB, "Slave_received_heartbeats": 4}, mariadb_history("")).contact != one.contact
+    other = mysql_channel(MYSQL, mysql_history(""))
+    assert mysql_channel({**MYSQL, "heartbeats": 4}, mysql_history("")).contact != other.contact

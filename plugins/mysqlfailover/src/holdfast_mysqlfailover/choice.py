@@ -1,7 +1,7 @@
 """Which host to write to, given what each of them said. Pure: no clock, no connection."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from holdfast_mysqlfailover.history import History
@@ -19,9 +19,8 @@ class Memory:
 
     `known` is the last history seen on the last writer, the server `known_of`.
     `epoch` is the newest that was ever seen; `attempted` was sent to a host that did not answer, so that it may still
-    come true there. `before` are answers, by server id, that are so old that a replica would
-    have heard something of a living writer since. `overdue`: a handover has been under way for too long, and is to be
-    undone.
+    come true there. `before` are answers by server id, the last ones last, each with the seconds since then.
+    `overdue`: a handover has been under way for too long, and is to be undone.
     """
 
     servers: Mapping[Host, int]
@@ -29,7 +28,7 @@ class Memory:
     known_of: int = 0
     epoch: int = 0
     attempted: int = 0
-    before: Mapping[int, Node] = field(default_factory=dict)
+    before: Sequence[tuple[float, Mapping[int, Node]]] = ()
     overdue: bool = False
 
 

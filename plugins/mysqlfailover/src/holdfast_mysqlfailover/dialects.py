@@ -23,6 +23,12 @@ _MYSQL = (
     "@@global.gtid_executed AS executed, UNIX_TIMESTAMP(NOW(6)) AS clock"
 )
 
+_MYSQL_HEARTBEATS = (
+    "SELECT c.channel_name AS name, c.heartbeat_interval AS heartbeat, s.count_received_heartbeats AS heartbeats "
+    "FROM performance_schema.replication_connection_configuration c "
+    "JOIN performance_schema.replication_connection_status s USING (channel_name)"
+)
+
 Row = Mapping[str, Any]
 
 
@@ -72,7 +78,9 @@ def _writer(connection: "Connection[Any]") -> Writer | None:
 def _channels(connection: "Connection[Any]", history: History, is_mariadb: bool) -> tuple[Channel, ...]:
     if is_mariadb:
         return tuple(mariadb_channel(row, history) for row in _rows(connection, "SHOW ALL SLAVES STATUS"))
-    return tuple(mysql_channel(row, history) for row in _rows(connection, "SHOW REPLICA STATUS"))
+    signs = {row["name"]: row for row in _rows(connection, _MYSQL_HEARTBEATS)}
+    rows = _rows(connection, "SHOW REPLICA STATUS")
+    return tuple(mysql_channel(row | signs.get(row.get("Channel_Name", ""), {}), history) for row in rows)
 
 
 def mariadb_channel(row: Row, history: History) -> Channel:
@@ -90,11 +98,12 @@ def mariadb_channel(row: Row, history: History) -> Channel:
         error=_error(row["Last_SQL_Errno"], row["Last_SQL_Error"]),
         contact=_words(row, ("Master_Log_File", "Read_Master_Log_Pos", "Gtid_IO_Pos", "Slave_received_heartbeats")),
         missing=missing,
+        heartbeat=float(row["Slave_heartbeat_period"]),
     )
 
 
 def mysql_channel(row: Row, history: History) -> Channel:
-    """From a row of SHOW REPLICA STATUS; `history` is the replica's own."""
+    """From a row of SHOW REPLICA STATUS and the channel's heartbeats; `history` is the replica's own."""
     missing = str(mysql_history(row["Retrieved_Gtid_Set"]).beyond(history))
     if not row["Retrieved_Gtid_Set"]:
         missing = _behind(row, "Source_Log_File", "Read_Source_Log_Pos", "Relay_Source_Log_File", "Exec_Source_Log_Pos")
@@ -104,8 +113,9 @@ def mysql_channel(row: Row, history: History) -> Channel:
         receiving=row["Replica_IO_Running"] == "Yes",
         applying=row["Replica_SQL_Running"] == "Yes",
         error=_error(row["Last_SQL_Errno"], row["Last_SQL_Error"]),
-        contact=_words(row, ("Source_Log_File", "Read_Source_Log_Pos", "Retrieved_Gtid_Set")),
+        contact=_words(row, ("Source_Log_File", "Read_Source_Log_Pos", "Retrieved_Gtid_Set", "heartbeats")),
         missing=missing,
+        heartbeat=float(row.get("heartbeat", 0)),
     )
 
 

@@ -1,7 +1,7 @@
 """May this server be written to? Pure judgements on what servers said, with the reason for every no."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from holdfast_mysqlfailover.history import History
@@ -10,19 +10,23 @@ from holdfast_mysqlfailover.node import Node
 MOST_BEHIND: Final = 100
 """Transactions that the first host may still lack when writing is about to go back: while it gets them, all wait."""
 
+_LATE, _LATER = 1.2, 0.15
+"""A heartbeat may be late by a fifth, and on its way for so many seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What is known of a writer that does not answer.
 
     `servers` are the ids of all that do not answer. `known` is the last history seen on the writer, None if it was
-    never seen. `silent`: it does not even refuse. `before`: what others said while it was silent already.
+    never seen. `silent`: it does not even refuse. `before`: what others said while it was silent already, the last
+    answers last, each with the seconds since then.
     """
 
     servers: frozenset[int] = frozenset()
     known: History | None = None
     silent: bool = False
-    before: Mapping[int, Node] = field(default_factory=dict)
+    before: Sequence[tuple[float, Mapping[int, Node]]] = ()
 
 
 def reasons_against(node: Node, loss: Loss) -> tuple[str, ...]:
@@ -49,11 +53,28 @@ def _against(node: Node, loss: Loss) -> Iterator[str]:
     if errant:
         yield f"it has diverged: the lost host never had its transactions {errant}; rebuild it from that host"
     if loss.silent:
-        before = loss.before.get(node.server)
-        if before is None:
-            yield "it is asked again soon whether it still hears the host that is silent here"
-        elif _hears(node, before, loss.servers):
-            yield "it still receives from the host that is silent here: only this server is cut off from that host"
+        yield from _hears_the_silent(node, loss)
+
+
+def _hears_the_silent(node: Node, loss: Loss) -> Iterator[str]:
+    heartbeats = [each.heartbeat for each in node.channels if each.receiving and each.source in loss.servers]
+    if not all(heartbeats):
+        yield (
+            "its replication has no heartbeat, so nobody knows whether it hears the host that is silent here: set "
+            "MASTER_HEARTBEAT_PERIOD = 1 (SOURCE_HEARTBEAT_PERIOD on MySQL)"
+        )
+        return
+    needed = hearing_seconds(heartbeats)
+    before = [nodes[node.server] for age, nodes in loss.before if age >= needed and node.server in nodes]
+    if not before:
+        yield f"it is asked again whether it still hears the host that is silent here, which takes {needed:.1f} s"
+    elif _hears(node, before[-1], loss.servers):
+        yield "it still receives from the host that is silent here: only this server is cut off from that host"
+
+
+def hearing_seconds(heartbeats: Iterable[float]) -> float:
+    """In how many seconds a replica with such heartbeats certainly hears something of each living source."""
+    return max((_LATE * each + _LATER for each in heartbeats), default=0.0)
 
 
 def _hears(node: Node, before: Node, lost: frozenset[int]) -> bool:

@@ -10,6 +10,7 @@ class Channel:
     """One connection over which a server replicates from `source` (a server id, 0 if it never reached one).
 
     `contact` changes whenever anything came in; `missing` is what was received but is not applied yet, "" if nothing.
+    `heartbeat`: after so many seconds without anything else, a living source sends a sign of life; 0 if it never does.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Channel:
     error: str
     contact: tuple[str, ...]
     missing: str
+    heartbeat: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from holdfast_mysqlfailover.choice import Choice, Memory, choose
 from holdfast_mysqlfailover.connection import Line
 from holdfast_mysqlfailover.fleet import Fleet
 from holdfast_mysqlfailover.history import History
+from holdfast_mysqlfailover.judging import hearing_seconds
 from holdfast_mysqlfailover.lines import Lines
 from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.plan import Host, Plan
@@ -31,6 +32,8 @@ from holdfast_mysqlfailover.timing import Timing
 log = logging.getLogger(__name__)
 
 _SAY_AGAIN_SECONDS = 5.0
+_REMEMBERED = 64
+_LONGEST_HEARING = 3.0
 NOBODY = 2003
 """MySQL's number for a host that cannot be reached."""
 
@@ -57,7 +60,7 @@ class Pilot:
         self._pause = timing.shortest_pause
         self._surveyed = self._tidied = time.monotonic()
         self._say_again = 0.0
-        self._before: deque[tuple[float, dict[int, Node]]] = deque(maxlen=8)
+        self._before: deque[tuple[float, dict[int, Node]]] = deque(maxlen=_REMEMBERED)
         self._handover: float | None = None
 
     # --- for callers' threads -----------------------------------------------------------------------------------
@@ -164,6 +167,7 @@ class Pilot:
             self._lose(host, words_of(problem))
             return 0.0
         self._end_orphans(host)
+        self._before.clear()
         if not guarded:
             return self.timing.look
         self._servers[host], self._known, self._known_of = node.server, node.history, node.server
@@ -193,6 +197,8 @@ class Pilot:
         log.warning("database host %s is lost (%s)", host, reason)
         self._to(replace(now, phase="moving", generation=now.generation + 1, reasons=(f"{host}: {reason}",)))
         self.lines.cut_all(now.generation)
+        if not isinstance(reason, Refused):
+            self._let_it_be_heard()
         answers: dict[Host, Node | str] = {host: reason}
         answers.update(self.fleet.survey(each for each in self.plan.hosts if each != host))
         self._pause = self.timing.shortest_pause
@@ -214,8 +220,7 @@ class Pilot:
     def _memory(self) -> Memory:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
-        old = [nodes for moment, nodes in self._before if now - moment >= self.timing.silence / 2]
-        before = old[-1] if old else {}
+        before = [(now - moment, nodes) for moment, nodes in self._before]
         return Memory(
             self._servers, self._known, self._known_of, self._epoch.value, self.fleet.attempted, before, overdue
         )
@@ -249,6 +254,16 @@ class Pilot:
             return False
         self.serve(host, 0 if read_only else epoch, read_only=read_only)
         return True
+
+    def _let_it_be_heard(self) -> None:
+        """Wait until the replicas must have heard something of a silent writer that lives, unless that takes long."""
+        if self._before:
+            moment, nodes = self._before[-1]
+            needed = hearing_seconds(channel.heartbeat for node in nodes.values() for channel in node.channels)
+            pause = moment + needed - time.monotonic()
+            if 0 < pause < _LONGEST_HEARING:
+                with self._change:
+                    self._change.wait_for(lambda: self.standing.phase == "closed", pause)
 
     def _others(self, host: Host) -> dict[Host, Node]:
         answers = self.fleet.survey(each for each in self.plan.hosts if each != host)
