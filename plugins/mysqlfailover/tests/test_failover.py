@@ -7,7 +7,8 @@ import pytest
 from failover_site import FailoverSite, port_of, read, until, write
 from holdfast.hooks.store import Insert, Query
 from holdfast.model import Event, Host
-from holdfast_conformance.mariadb_replication import wait_caught_up, wait_connected
+from holdfast_conformance.mariadb import MariaDb
+from holdfast_conformance.mariadb_replication import replica_status, wait_caught_up, wait_connected
 from holdfast_conformance.store_rows import event, host
 
 TABLE = "CREATE TABLE note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40)) ENGINE=InnoDB"
@@ -28,6 +29,35 @@ def test_writing_goes_on_when_the_first_host_is_lost(site: FailoverSite, how: st
     assert second.run("SELECT COUNT(*) FROM cloud.event") == [(6,)]
     if how == "freeze":
         first.thaw()
+
+
+@pytest.mark.parametrize("taker", [1, 0], ids=["by the second", "by the first"])
+def test_a_takeover_waits_for_what_was_received(site: FailoverSite, taker: int) -> None:
+    """Whichever host takes over: it applies first what it has, however long a lock holds that up."""
+    lost, other = site.servers[1 - taker], site.servers[taker]
+    engine = site.driver({"connect_seconds": 0.6}, secondsBeforeRetryMaster=600).engine()
+    write(engine, TABLE)
+    wait_caught_up(site.servers[1], site.servers[0])
+    if taker == 0:
+        other.kill()
+        until("the second serves", lambda: port_of(engine) == lost.port)
+        other.start()
+        wait_connected(other)
+        wait_caught_up(other, lost)
+    with other.connect() as holding, holding.cursor() as cursor:
+        cursor.execute("LOCK TABLES cloud.note READ")
+        write(engine, "INSERT INTO note (text) VALUES ('received')")
+        until("it is received", lambda: _received(other) == lost.value("@@gtid_binlog_pos"))
+        lost.kill()
+        unlocking = threading.Timer(1.0, cursor.execute, ("UNLOCK TABLES",))
+        unlocking.start()
+        until("it serves", lambda: port_of(engine) == other.port)
+        unlocking.join()
+        assert read(engine, "SELECT text FROM note") == [("received",)]
+
+
+def _received(replica: MariaDb) -> str:
+    return str(replica_status(replica)["Gtid_IO_Pos"])
 
 
 def test_callers_that_wait_for_an_answer_are_woken(site: FailoverSite) -> None:

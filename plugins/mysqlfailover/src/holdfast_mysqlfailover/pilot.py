@@ -234,7 +234,8 @@ class Pilot:
         assert host is not None
         node = nodes[host]
         epoch = node.writer.epoch if node.writer else 0
-        if choice.action in ("take", "found") and host.number > 0:
+        # A database that never had a writer begins at the first host, whatever that is doing.
+        if choice.action == "take" or (choice.action == "found" and host.number > 0):
             against = self.fleet.settled(host, choice.gone, choice.known)
             if against:
                 answers[host] = against
