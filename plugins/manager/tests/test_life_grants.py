@@ -80,6 +80,21 @@ def test_after_an_outage_the_last_one_without_storage_is_given_time_then_left(be
     bed.check_once()
 
 
+def test_the_next_owner_grants_before_the_watchdog_of_a_host_bites(bed: Bed) -> None:
+    """The owner dies in an outage of all storage: lease and half of the watchdog's time are left, 15 s in life."""
+    bed.add_vm("vm1", 1)
+    fenced = resets(bed)
+    bed.world.set_pool("pool1", up=False)
+    bed.run(30)
+    lease, last = bed.machine("h1").lease, bed.machine("h1").lease._granted
+    assert last > bed.loop.time() - 3.0
+    bed.crash(bed.owner("h1"))
+    bed.run_until(lambda: lease._granted > last, 15)
+    bed.run(30)
+    assert fenced == []
+    assert lease._granted > bed.loop.time() - 3.0
+
+
 def test_without_its_owners_word_a_host_without_storage_resets_itself(bed: Bed) -> None:
     """Storage and management network lost together: as if there were no grants."""
     bed.add_vm("vm1", 1)
