@@ -31,6 +31,10 @@ class OobmDriver:
     checked, and only what was given: defaults are the driver's settings. Only texts, numbers, bool and Secret.
     """
 
+    MACHINE_OPTIONS: ClassVar[Sequence[str] | None] = None
+    """Names of the `BMC_OPTIONS` which, with address and port, say whose power is switched; None if these do not say it
+    (a driver may go by the host's UUID). Hosts that name the same machine are told so, and neither uses the device."""
+
     @hookspec
     def power_state(self, bmc: BmcView, deadline: float) -> PowerState:
         """Ask the BMC now, never a cache. Only a plain "off" is `OFF`; a transitional or odd answer is `UNKNOWN`."""

@@ -18,6 +18,7 @@ from holdfast.model import Host, Oobm, Opinion, PowerAction, PowerState
 from holdfast.model.views import BmcView
 from holdfast.runtime import Runtime
 
+from holdfast_manager.claimed_twice import claimed_twice
 from holdfast_manager.inventory import Inventory, is_usable
 
 log = logging.getLogger("holdfast.manager.fence")
@@ -115,6 +116,9 @@ class FenceDevices:
     def _look(self, row: Oobm, seconds: float) -> Reading:
         if not is_usable(row):
             return Reading(row, PowerState.UNKNOWN, "it is disabled" if row.driver else "it is not configured")
+        rival = claimed_twice(self._inventory, self._host, row, self._driver)
+        if rival:
+            return Reading(row, PowerState.UNKNOWN, rival)
         try:
             bmc = self._view(row)
             driver: OobmDriver = self._driver("oobm", row.driver)
@@ -200,6 +204,9 @@ class FenceDevices:
         where = f"{action} at {row.driver} {row.address}"
         if not is_usable(row):
             return ActionOutcome(False, f"{where}: the device is disabled")
+        rival = claimed_twice(self._inventory, self._host, row, self._driver)
+        if rival:
+            return ActionOutcome(False, f"{where}: {rival}")
         if not self._may_act():
             # Asked here and not only where the call was made: it may have waited for its turn until the lease was over.
             return ActionOutcome(False, f"{where}: not sent: the host, or the attempt, is no longer this server's")

@@ -14,6 +14,7 @@ from holdfast.hooks.oobm import OobmDriver
 from holdfast.model import Host, Oobm
 from holdfast.model.readiness import Readiness
 
+from holdfast_manager.claimed_twice import claimed_twice
 from holdfast_manager.desk import Desk
 from holdfast_manager.fence_devices import words
 from holdfast_manager.inventory import is_usable
@@ -169,6 +170,9 @@ class FenceReadiness:
     async def _examine(self, host: Host, row: Oobm) -> tuple[Readiness, bool]:
         """What was found, and whether that is silence."""
         seconds = self._desk.inventory.settings.number("outofbandmanagement.readiness.timeout")
+        rival = claimed_twice(self._desk.inventory, host, row, self._desk.plugins.driver)
+        if rival:
+            return Readiness(problems=(rival,)), False
         try:
             driver: OobmDriver = self._desk.plugins.driver("oobm", row.driver)
             bmc = self._desk.inventory.bmc_view(host, row)

@@ -62,6 +62,8 @@ class Inventory:
     """Host id -> its first fence device."""
     fence_devices: Mapping[int, tuple[Oobm, ...]] = field(default_factory=dict)
     """Host id -> all of its fence devices, by level and index."""
+    crowded: Mapping[tuple[str, str], tuple[Oobm, ...]] = field(default_factory=dict)
+    """Address and port -> usable fence devices there, where they are of several hosts."""
     settings: Settings = field(default_factory=Settings)
     _views: dict[int, tuple[Host, HostView]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _ha_pools: dict[int, tuple[PoolView, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -201,6 +203,7 @@ def read_inventory(store: Store) -> Inventory:
         ha={r.resource_id: r for r in store.select(HaConfig, _OF_HOSTS)},
         oobm={host_id: rows[0] for host_id, rows in fence_devices.items()},
         fence_devices=fence_devices,
+        crowded=_crowded(hosts, fence_devices),
         settings=_settings(store, cluster_details, zone_details, pool_details),
     )
 
@@ -210,6 +213,24 @@ def _fence_devices(rows: list[Oobm]) -> dict[int, tuple[Oobm, ...]]:
     for row in sorted(rows, key=lambda row: (row.level, row.device_index)):
         found[row.host_id] = (*found.get(row.host_id, ()), row)
     return found
+
+
+def _crowded(
+    hosts: Mapping[int, Host], fence_devices: Mapping[int, tuple[Oobm, ...]]
+) -> dict[tuple[str, str], tuple[Oobm, ...]]:
+    found: dict[tuple[str, str], list[Oobm]] = {}
+    for host_id in hosts.keys() & fence_devices.keys():
+        for row in fence_devices[host_id]:
+            if is_usable(row):
+                found.setdefault(place_of(row), []).append(row)
+    return {place: tuple(rows) for place, rows in found.items() if len({row.host_id for row in rows}) > 1}
+
+
+def place_of(row: Oobm) -> tuple[str, str]:
+    """Address and port, however they were written."""
+    port = row.port.strip()
+    address = row.address.strip().lower().removeprefix("[").removesuffix("]")
+    return address, port.lstrip("0") if port.isascii() and port.isdigit() else port.lower()
 
 
 def is_usable(row: Oobm) -> bool:

@@ -17,6 +17,7 @@ from holdfast.model import Host, Oobm, PowerState
 from holdfast.model.views import BmcView
 
 from holdfast_manager.bmc_passwords import BmcPasswords
+from holdfast_manager.claimed_twice import claimed_twice
 from holdfast_manager.desk import Desk
 from holdfast_manager.fence_devices import OPINIONS, words
 from holdfast_manager.inventory import is_usable
@@ -163,6 +164,8 @@ class PowerSync:
 
     async def _read(self, sweeper: OobmDriver | None, batch: Sequence[tuple[float, Device]]) -> None:
         there = {device: found for _, device in batch if (found := self._find(device)) is not None}
+        if sweeper is not None:
+            await self.record.write(self._claimed_twice(there))
         if not there:
             return
         if sweeper is not None:
@@ -177,6 +180,16 @@ class PowerSync:
             if seen.row.new_password is not None:
                 await self._look_again(seen)
 
+    def _claimed_twice(self, there: dict[Device, tuple[Host, Oobm]]) -> list[Seen]:
+        """Take out of `there` what another host claims too: it is not asked."""
+        found = []
+        for device, (host, row) in list(there.items()):
+            rival = claimed_twice(self._desk.inventory, host, row, self._desk.plugins.driver)
+            if rival:
+                found.append(Seen(host, row, PowerState.UNKNOWN, rival))
+                del there[device]
+        return found
+
     async def _look_again(self, seen: Seen) -> None:
         """A password waits beside the one that was just tried."""
         refused = isinstance(seen.error, AuthenticationFailed)
@@ -188,6 +201,9 @@ class PowerSync:
 
     async def _ask_one(self, host: Host, row: Oobm) -> Seen:
         seconds = self._patience(host)
+        rival = claimed_twice(self._desk.inventory, host, row, self._desk.plugins.driver)
+        if rival:
+            return Seen(host, row, PowerState.UNKNOWN, rival)
         try:
             bmc = self._desk.inventory.bmc_view(host, row)
             driver: OobmDriver = self._desk.plugins.driver("oobm", row.driver)

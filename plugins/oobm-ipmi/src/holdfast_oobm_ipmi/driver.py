@@ -94,6 +94,8 @@ class IpmiOobm:
         ),
     }
 
+    MACHINE_OPTIONS: ClassVar[Sequence[str]] = ()
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is started or sent before the first call."""
         self._settings = {name: option.default for name, option in self.SETTINGS.items()} | dict(settings)

@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -38,6 +38,9 @@ class NestedCloudStackOobm:
         "ca_file": Option(str, "", "certificates (PEM) of the outer cloud's CAs; empty means those of the system"),
         "signature_seconds": Option(int, 600, "how long a signed request is good for", low=10, high=900),
     }
+
+    MACHINE_OPTIONS: ClassVar[Sequence[str]] = ()
+    """The port is the VM's UUID."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = {key: option.default for key, option in self.SETTINGS.items()} | dict(settings)

@@ -105,6 +105,8 @@ class RedfishOobm:
         "certificate_name": Option(str, "", "name in the BMC's certificate, where it is not the address"),
     }
 
+    MACHINE_OPTIONS: ClassVar[Sequence[str]] = ("system", "uuid")
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = {key: option.default for key, option in self.SETTINGS.items()} | dict(settings)
         self._salt = secrets.token_bytes(32)
