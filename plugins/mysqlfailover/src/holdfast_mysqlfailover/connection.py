@@ -3,6 +3,7 @@
 It adds one comparison to each statement. Whatever breaks is told to the pilot at once, for all other connections.
 """
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 UNDONE: Final = 3101
 """MySQL's number for a transaction that was rolled back during its commit: nothing of it was written."""
 LOST: Final = 2013
+
+_TOKEN_BYTES: Final = 16
+_plain_query: Final = Connection.query
+"""Not by `super()`, which each statement would pay for."""
 
 _READS: Final = ("SELECT", "SHOW", "SET")
 _TRANSACTIONAL: Final = (*_READS, "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "(")
@@ -53,8 +58,10 @@ class PilotedConnection(Connection):
     pilot: "Pilot"
     standing: Standing
     line: Line
+    retry_safe: bool = False
+    """Whether its caller runs a transaction again that was undone."""
     token: bytes | None = None
-    """Set at the beginning of a transaction that its caller marked as safe to run again."""
+    """Written first in a transaction that is safe to run again, to find out what became of it."""
     _settled: bool = False
     _open: bool = True
     """Whether statements may pass: nothing is guarded, or this transaction has passed its guard."""
@@ -81,7 +88,7 @@ class PilotedConnection(Connection):
                 self._pass_guard()
             if self._counted:
                 self.pilot.count_statement()
-            return super().query(sql, unbuffered)
+            return _plain_query(self, sql, unbuffered)
         except (OperationalError, InterfaceError) as problem:
             # While it is being opened, whoever opens it tells the pilot.
             if not self._settled or isinstance(problem, Undone) or not self._broke(problem):
@@ -133,7 +140,8 @@ class PilotedConnection(Connection):
 
     def _pass_guard(self) -> None:
         epoch = self.standing.epoch
-        if self.token is not None:
+        if self.retry_safe:
+            self.token = os.urandom(_TOKEN_BYTES)
             passed = super().query(token_statement(epoch, self.token)) == 1
         else:
             super().query(guard_statement(epoch))

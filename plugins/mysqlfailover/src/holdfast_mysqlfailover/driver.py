@@ -1,6 +1,5 @@
 """The database driver `mysql`: connections to whichever host of `db.properties` may be written to."""
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -12,23 +11,19 @@ from holdfast.hooks.database import Database, DatabaseServer
 from holdfast.hooks.markers import hookimpl
 from holdfast.options import Option
 from pymysql.err import MySQLError
-from sqlalchemy.engine.interfaces import ExceptionContext
 
-from holdfast_mysqlfailover.connection import FateUnknown, PilotedConnection, Undone
+from holdfast_mysqlfailover.connection import PilotedConnection
 from holdfast_mysqlfailover.keys import DATABASES
 from holdfast_mysqlfailover.opening import connect, let_the_kernel_watch
 from holdfast_mysqlfailover.pilot import Pilot
+from holdfast_mysqlfailover.piloted_dialect import SCHEME
 from holdfast_mysqlfailover.plan import Plan
 from holdfast_mysqlfailover.reading import explain, has_database, read_plan
 from holdfast_mysqlfailover.scout import is_silence
 from holdfast_mysqlfailover.seen_epoch import SeenEpoch
 from holdfast_mysqlfailover.timing import Timing
 
-RETRY_SAFE_OPTION: Final = "holdfast_retry_safe"
-"""Execution option of a connection whose next transaction its caller will run again if it was undone."""
-
 _RECYCLE_SECONDS: Final = 3600
-_TOKEN_BYTES: Final = 16
 
 
 class MySqlDatabase(Database):
@@ -144,7 +139,7 @@ class MySqlDatabase(Database):
         kept = min(self._plan.kept_connections, self._plan.most_connections)
         engine = sa.create_engine(
             # For messages only: connections are made by `_connect`.
-            sa.URL.create("mysql+pymysql", database=self._plan.database),
+            sa.URL.create(SCHEME, database=self._plan.database),
             creator=self._connect,
             hide_parameters=True,
             poolclass=sa.QueuePool,
@@ -154,9 +149,6 @@ class MySqlDatabase(Database):
             pool_recycle=_RECYCLE_SECONDS,
         )
         sa.event.listen(engine, "checkout", self._on_checkout)
-        sa.event.listen(engine, "handle_error", _on_error)
-        if self._plan.fails_over:
-            sa.event.listen(engine, "begin", _on_begin)
         return engine
 
     def _connect(self) -> PilotedConnection:
@@ -185,14 +177,4 @@ class MySqlDatabase(Database):
         if connection.standing.generation != self._pilot.standing.generation or connection.is_dead:
             connection._force_close()
             raise sa.exc.DisconnectionError("this connection leads to a host that no longer serves")
-
-
-def _on_error(context: ExceptionContext) -> None:
-    if isinstance(context.original_exception, (Undone, FateUnknown)):
-        context.is_disconnect = True
-
-
-def _on_begin(connection: sa.Connection) -> None:
-    if connection.get_execution_options().get(RETRY_SAFE_OPTION):
-        lent: Any = connection.connection.dbapi_connection
-        lent.token = os.urandom(_TOKEN_BYTES)
+        connection.retry_safe = False
