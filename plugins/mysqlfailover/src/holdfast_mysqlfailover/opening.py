@@ -1,6 +1,7 @@
 """Opens connections: time-outs on every step, and the session settings that the store relies on."""
 
 import socket
+import ssl
 import struct
 import time
 from typing import Any, Final, TypeVar
@@ -15,8 +16,10 @@ C = TypeVar("C", bound="Connection[Any]")
 REFUSALS: Final = frozenset({1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1698, 2026, 2059, 3118})
 """Errors at login that a living server gives: too many connections, access denied, no such database, TLS."""
 
-DENIALS: Final = frozenset({1044, 1045, 1049, 1698})
-"""Those among them that waiting does not mend: the user, the password or the name of the database is wrong."""
+TLS_FAILED: Final = 2026
+
+DENIALS: Final = frozenset({1044, 1045, 1049, 1698, TLS_FAILED})
+"""Those among them that waiting does not mend: the user, the password, the name of the database or TLS is wrong."""
 
 SESSION: Final = (
     # What the store's tables are made for: strict checks, UTC, and no lock on rows that do not match.
@@ -55,7 +58,13 @@ def connect(
         program_name="holdfast",
         defer_connect=True,
     )
-    made.connect()
+    try:
+        made.connect()
+    except OperationalError as problem:
+        distrusted = _of_tls(problem)
+        if distrusted is None:
+            raise
+        raise distrusted from problem
     line: socket.socket = made._sock  # type: ignore[attr-defined]
     for option, value in _KEEP_ALIVE:
         line.setsockopt(socket.IPPROTO_TCP, option, value)
@@ -67,6 +76,19 @@ def connect(
             cursor.execute(statement)
     made._read_timeout = made._write_timeout = answer_seconds  # type: ignore[attr-defined]
     return made
+
+
+def _of_tls(problem: OperationalError) -> OperationalError | None:
+    """The same in words that say what to set right, if it is the server's certificate; None if it is not."""
+    cause = getattr(problem, "original_exception", None)
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return None
+    why = cause.verify_message.rstrip(".")
+    return OperationalError(
+        TLS_FAILED,
+        f"its certificate is not trusted ({why}): trustStore must name the authority that signed it, and the host must "
+        "be called as in the certificate",
+    )
 
 
 def let_the_kernel_watch(connection: "Connection[Any]", seconds: float) -> None:
