@@ -53,6 +53,7 @@ def test_a_replica_whose_replication_stopped_is_refused(site: FailoverSite) -> N
     wait_caught_up(second, first)
     second.run("STOP SLAVE SQL_THREAD")
     write(engine, "INSERT INTO note (text) VALUES ('received, not applied')")
+    until("it is received", lambda: replica_status(second)["Gtid_IO_Pos"] == first.value("@@gtid_binlog_pos"))
     first.kill()
     assert "its replication is stopped" in _refused(engine)
     second.run("START SLAVE SQL_THREAD")
