@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from holdfast.errors import ConfigurationError, Conflict
 from holdfast.hooks.database import Database
 from holdfast.hooks.store import Delete, Insert, Query
 from holdfast.model import RECORDS, Oobm, Zone
+from holdfast_mysqlfailover.driver import MySqlDatabase
 from holdfast_store.revisions import needed_revision, present_revisions
 from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
@@ -183,6 +185,34 @@ def test_a_failing_migration_leaves_nothing_behind(
     monkeypatch.undo()
     store.migrate()
     assert store.select(Zone, Query()) == []
+
+
+def test_a_migration_that_was_broken_off_says_what_to_do(mariadb: Any, tmp_path: Path) -> None:
+    """MariaDB commits each change of the schema by itself. Following the words, the next start begins anew."""
+    name = mariadb.empty()
+    properties = tmp_path / "db.properties"
+    properties.write_text(mariadb.properties(name))
+    database = MySqlDatabase({"properties": properties})
+    engine, store = database.engine(), SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    sa.event.listen(engine, "before_cursor_execute", _fail_at_the_hosts)
+    with pytest.raises(ZeroDivisionError):
+        store.migrate()
+    sa.event.remove(engine, "before_cursor_execute", _fail_at_the_hosts)
+    with pytest.raises(ConfigurationError, match=rf"broken off.*DROP DATABASE `{name}`"):
+        store.migrate()
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE `{name}`")
+        connection.exec_driver_sql(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    engine.dispose()
+    store.migrate()
+    assert store.select(Zone, Query()) == []
+    database.close()
+
+
+def _fail_at_the_hosts(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    if "CREATE TABLE host " in statement:
+        raise ZeroDivisionError
 
 
 def _fail(*_: object) -> None:

@@ -12,6 +12,8 @@ _MYSQL_DUPLICATE = {1062, 1169, 1586}
 # A lock not had in time, a deadlock, and a transaction undone by its own commit or with its server.
 _MYSQL_LOST_RACE = {1205, 1213, 3101}
 _MYSQL_SCHEMA = {1054, 1146}
+# A table, column or key that is to be made is there; one that is to be changed or dropped is not.
+_MYSQL_HALF_MADE = {1050, 1054, 1060, 1061, 1091, 1146}
 _SQLITE_UNIQUE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"}
 
 
@@ -69,6 +71,16 @@ def commit(connection: sa.Connection, transaction: sa.Transaction) -> None:
         raise OutcomeUnknown(
             f"the database failed while a batch was committed ({_words(problem)}): read back what was written"
         ) from problem
+
+
+def is_half_made(problem: exc.DBAPIError) -> bool:
+    """Whether a statement that changes the schema found that changed already, on a database that cannot undo it."""
+    return _code(problem) in _MYSQL_HALF_MADE
+
+
+def words(problem: exc.DBAPIError) -> str:
+    """The database's own words, fit for a message."""
+    return _words(problem)
 
 
 def _is_damaged(code: Any) -> bool:

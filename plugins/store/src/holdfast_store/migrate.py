@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreUnavailable
 
+from holdfast_store import failures
 from holdfast_store.options import WRITE_OPTION
 from holdfast_store.revisions import needed_revision, present_revisions
 from holdfast_store.vault import Vault
@@ -31,7 +32,26 @@ def _upgrade(connection: sa.Connection) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from holdfast_store.upgrade import upgrade
 
-    upgrade(connection, current)
+    try:
+        upgrade(connection, current)
+    except sa.exc.DBAPIError as problem:
+        if failures.is_half_made(problem):
+            raise _half_made(connection, current, failures.words(problem)) from problem
+        raise
+
+
+def _half_made(connection: sa.Connection, current: frozenset[str], words: str) -> ConfigurationError:
+    name, revision = connection.engine.url.database, ", ".join(sorted(current))
+    remedy = (
+        f"restore the backup of {name} that was taken before the upgrade"
+        if revision
+        else f"if {name} was empty before, DROP DATABASE `{name}` and CREATE DATABASE `{name}` CHARACTER SET utf8mb4; "
+        "if its tables are another program's, give Holdfast a database of its own"
+    )
+    return ConfigurationError(
+        f"the database {name} has revision {revision or 'none'} and half of a later one ({words}): an upgrade was "
+        f"broken off, and this kind of database cannot undo it. To go on, {remedy}; then start again"
+    )
 
 
 @contextmanager
