@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acceptance_site import Site
+from acceptance_site import PATIENCE, Site
 from holdfast_cli import demo_steps
+from holdfast_cli.client import keys_by_login
 from holdfast_cli.demo_steps import Scene
 from holdfast_cli.demo_teller import Teller
 from holdfast_cli.progress import ProgressLine
+from holdfast_cli.server_process import ServerFailed
 from holdfast_conformance.mariadb import MariaDbLab
 from holdfast_conformance.mariadb_replication import wait_connected
 
@@ -79,3 +81,28 @@ def test_the_scenario_survives_the_death_of_the_primary(databases: FailoverSite,
         site.order_off()
         site.until("every VM runs once, elsewhere", site.run_elsewhere_once)
         assert len(site.vms()) == 3
+
+
+def test_a_server_that_is_started_before_its_databases_waits_for_them(databases: FailoverSite, tmp_path: Path) -> None:
+    """It says what it waits for; it ends with the reason where they do not come, and begins its work where they do."""
+    for each in databases.servers:
+        each.kill()
+    (tmp_path / "site").mkdir()
+    with Site(tmp_path / "site") as site:
+        given = f'\n[database]\ndriver = "mysql"\n[database.mysql]\nproperties = "{databases.properties()}"\n'
+        plain, site.server._more = site.server._more, site.server._more + given + "start_seconds = 1.0\n"
+        with pytest.raises(
+            ServerFailed, match=r"(?s)status [12]:.*cannot migrate the database: no database host can be used"
+        ):
+            site.server.start()
+        site.server.log.unlink()
+        site.server._more = plain + given
+        starting = threading.Thread(target=site.server.start)
+        starting.start()
+        site.until("it says what it waits for", lambda: "can be used, trying again" in site.server.last_words())
+        assert site.server.status is None
+        for each in databases.servers:
+            each.start()
+        starting.join(PATIENCE)
+        assert not starting.is_alive()
+        assert keys_by_login(site.server.endpoint, "admin", site.server.password).api_key

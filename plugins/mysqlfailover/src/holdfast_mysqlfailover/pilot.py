@@ -138,6 +138,8 @@ class Pilot:
             try:
                 pause = self._watch(suspected) if serving else self._search()
             except Exception:
+                if self._is_closed():
+                    return  # what it asks has been closed under it
                 log.exception("the database pilot stumbled; it goes on")
                 pause = self.timing.look
             with self._change:
@@ -145,8 +147,11 @@ class Pilot:
                 self._change.notify_all()
                 self._change.wait_for(partial(self._is_called, seen), pause)
 
+    def _is_closed(self) -> bool:
+        return self.standing.phase == "closed"
+
     def _is_called(self, seen: int) -> bool:
-        return self._suspected > seen or self.standing.phase == "closed"
+        return self._suspected > seen or self._is_closed()
 
     def _watch(self, suspected: bool) -> float:
         """Look at the serving host; the pause until the next look."""
@@ -264,7 +269,7 @@ class Pilot:
             pause = moment + needed - time.monotonic()
             if 0 < pause < _LONGEST_HEARING:
                 with self._change:
-                    self._change.wait_for(lambda: self.standing.phase == "closed", pause)
+                    self._change.wait_for(self._is_closed, pause)
 
     def _others(self, host: Host) -> dict[Host, Node]:
         answers = self.fleet.survey(each for each in self.plan.hosts if each != host)
