@@ -126,7 +126,9 @@ class MariaDb:
         assert not self.running, "it runs already"
         if not self.data.exists():
             self.wipe()
-        settings = {"datadir": str(self.data), "socket": str(self.socket), "port": str(self.port), **self.options}
+        # A server that starts removes all temporary tables from its tmpdir, those of other servers as well.
+        own = {"datadir": str(self.data), "tmpdir": str(self.folder), "socket": str(self.socket)}
+        settings = {**own, "port": str(self.port), **self.options}
         words = [f"--{key}={value}" for key, value in settings.items()]
         command = [*self.prefix, program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", *words]
         with (self.folder / "log").open("ab") as log:
@@ -281,6 +283,7 @@ def _empty_data() -> Path:
             "--no-defaults",
             f"--user={getpass.getuser()}",
             f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder}",
             f"--auth-root-socket-user={getpass.getuser()}",
             "--auth-root-authentication-method=socket",
             "--skip-test-db",
