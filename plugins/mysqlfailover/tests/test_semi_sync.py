@@ -56,6 +56,7 @@ def test_a_move_that_comes_true_too_late_takes_no_writes_away(
         write(engine, "INSERT INTO note (text) VALUES ('nowhere')")
     second.run("STOP SLAVE")
     first.start()
+    until("the first serves again", lambda: driver._pilot.standing.phase == "serving")
     write(engine, "INSERT INTO note (text) VALUES ('acknowledged')")
     second.run(f"UPDATE cloud.holdfast_writer SET epoch = 2, server_id = {second.number}")
     assert driver._pilot.standing.epoch == 3
