@@ -1,12 +1,15 @@
 """VMs of a lost host: starts that fail, hang, are late or refused; targets that die; VMs that are not to be started."""
 
+import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from holdfast.errors import Conflict
-from holdfast.model import GuestState, HAState, PermitState, ResourceState, StoragePool, VmState, WorkStep
+from holdfast.hooks.store import Query
+from holdfast.model import GuestState, HAState, PermitState, ResourceState, StoragePool, VmState, Work, WorkStep
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.host import Size
 from holdfast_simulator.world.physics import Physics
@@ -367,3 +370,43 @@ def test_a_host_that_was_just_fenced_is_no_candidate(make_bed: Callable[..., Bed
     assert {bed.host(host).resource_state for host in (1, 2)} == {ResourceState.MAINTENANCE}
     assert refusals == []
     bed.check_once()
+
+
+def test_work_that_takes_long_to_read_is_read_seldom(make_bed: Callable[..., Bed]) -> None:
+    """As thousands of open restarts do; what is due is found at once all the same."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", 1)
+    memory, whole = bed.managers["ms1"].desk.memory, []
+    select = memory.select
+
+    async def slowly(record: Any, query: Query) -> Any:
+        found = await select(record, query)
+        if record is Work and query.among.keys() == {"step"}:
+            whole.append(bed.loop.time())
+            await asyncio.sleep(2.0)
+        return found
+
+    memory.select = slowly  # type: ignore[method-assign]
+    bed.run(5)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 10)
+    bed.run(30)
+    pauses = [after - before for before, after in itertools.pairwise(whole)]
+    assert [round(pause) for pause in pauses] == [12] * len(pauses)
+    bed.check_once()
+
+
+def test_work_that_ended_while_the_store_was_read_is_not_begun_again(make_bed: Callable[..., Bed]) -> None:
+    """The reading still calls it open; carried on once more, it would only be refused."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", 1)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.works(instance_id=vm, step=WorkStep.RESTARTING) != [], 20, step=0.01)
+    starting = bed.managers["ms1"].starting
+    starting.begin_look()
+    read = bed.works(instance_id=vm)
+    bed.run_until(lambda: bed.works(instance_id=vm, step=WorkStep.DONE) != [], 5, step=0.01)
+    bed.run(0.01)
+    bed.loop.call_soon(starting.begin, read, context=bed.lives["ms1"].process.context())
+    bed.run(0.001)
+    assert not starting._underway

@@ -29,7 +29,8 @@ _UNDERWAY = (WorkStep.RESTARTING, WorkStep.REVOKING)
 _OPEN = Query(among={"step": (WorkStep.SCHEDULED, *_UNDERWAY)}, order=("id",))
 _SCHEDULED = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
 _SHARE_OF_TIME = 10.0
-"""Where much is underway, it is looked at so much less often that this never takes more than 1/10 of the time."""
+_LONGEST_PAUSE = 10.0
+"""Where much is underway, it is looked at so much less often that this takes 1/10 of the time: up to 10 s apart."""
 _BATCH = 500
 _BEGUN_TOGETHER = 2000
 """Starts take the time of the permits that are still to come, so they wait for that many; hosts are slower anyway."""
@@ -76,11 +77,11 @@ class Restarts:
     async def _look(self) -> None:
         """Begin what others have planned, or what was not finished, and plan what is due."""
         began = self._desk.clock.monotonic()
-        unfinished = self._starting.unfinished()
+        unfinished = self._starting.begin_look()
         if began >= self._all_again_at:
             works = await self._desk.memory.select(Work, _OPEN)
             now = self._desk.clock.monotonic()
-            self._all_again_at = now + (now - began) * (_SHARE_OF_TIME - 1)
+            self._all_again_at = now + min((now - began) * (_SHARE_OF_TIME - 1), _LONGEST_PAUSE)
         else:
             works = await self._desk.memory.select(Work, _SCHEDULED)
             if unfinished:

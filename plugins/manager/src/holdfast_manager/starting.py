@@ -29,22 +29,24 @@ class Starting:
         self._runs = runs
         self._underway: set[int] = set()
         self._unfinished: set[int] = set()
+        self._done_since: set[int] = set()
         self._queued: set[int] = set()
         """Of those, the ones that wait for their host's turn."""
         self._slots = Slots(lambda: desk.inventory.settings.whole("ha.starts.per.host"))
         self.kick: Callable[[], None] = lambda: None
 
-    def unfinished(self) -> list[int]:
-        """Ids of work that this server had begun and that came to no end. Each is told once."""
-        told, self._unfinished = sorted(self._unfinished), set()
+    def begin_look(self) -> list[int]:
+        """The store is about to be read: ids of work that was begun here and came to no end, each told once."""
+        told, self._unfinished, self._done_since = sorted(self._unfinished), set(), set()
         return told
 
     def begin(self, works: Iterable[Work]) -> None:
-        """Begin those of these that fall to this server and are not underway yet."""
+        """Begin those of these that fall to this server and are not underway yet, nor done since they were read."""
         self._slots.fill()
+        known = self._underway | self._done_since
         for work in works:
             target = self._desk.inventory.hosts.get(work.target_host_id or 0)
-            if target is None or work.id in self._underway or not self._desk.membership.owns(target.uuid):
+            if target is None or work.id in known or not self._desk.membership.owns(target.uuid):
                 continue
             self._underway.add(work.id)
             self._desk.spawn(self._carry_on(work, target))
@@ -69,7 +71,9 @@ class Starting:
         finally:
             self._queued.discard(work.id)
             self._underway.discard(work.id)
-            if not finished:
+            if finished:
+                self._done_since.add(work.id)
+            else:
                 self._unfinished.add(work.id)
                 self.kick()
 
