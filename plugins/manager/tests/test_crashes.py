@@ -6,6 +6,9 @@ import pytest
 from holdfast.model import HAState, VmState
 from manager_bed import Bed
 
+_SETTLE = 4.0
+"""Seconds until all hosts are Available, and little more: a bed is made for each of a hundred steps."""
+
 
 def _recovered(bed: Bed) -> Callable[[], bool]:
     return lambda: bed.runs_elsewhere(1) and bed.state(1) == HAState.FENCED
@@ -13,7 +16,7 @@ def _recovered(bed: Bed) -> Callable[[], bool]:
 
 def _steps_of_a_recovery(fault: str) -> dict[str, int]:
     """How many callbacks each server runs from the fault to the end of the recovery."""
-    bed = Bed()
+    bed = Bed(settle=_SETTLE)
     try:
         bed.add_vms(2)
         getattr(bed.machine("h1"), fault)(*(("power loss",) if fault == "power_off" else ()))
@@ -33,7 +36,7 @@ def test_a_server_may_die_at_any_step_of_a_recovery(fault: str) -> None:
     for name, steps in _steps_of_a_recovery(fault).items():
         last = range(steps * 2 // 3, steps, max(1, steps // 60))
         for step in [*range(1, steps * 2 // 3, max(1, steps // 12)), *last]:
-            bed = Bed()
+            bed = Bed(settle=_SETTLE)
             try:
                 bed.add_vms(2)
                 getattr(bed.machine("h1"), fault)(*(("power loss",) if fault == "power_off" else ()))
