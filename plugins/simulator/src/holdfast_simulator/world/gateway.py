@@ -113,8 +113,9 @@ class Gateway:
         there, back = self._database
         if there.faultless and back.faultless and self._owner.alive:
             self._reads += 1
-            if self._reads % 4 == 0:
-                self.world.time.sleep(4 * (there.delay + back.delay))
+            if self._reads % 4:
+                return function(*args)
+            self.world.time.sleep(4 * (there.delay + back.delay))
             if there.up and back.up and self._owner.alive:
                 return function(*args)
         return self.ask(DATABASE, DATABASE, deadline, _answer, function, *args)
