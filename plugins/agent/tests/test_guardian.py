@@ -279,6 +279,23 @@ def test_a_host_is_adrift_once_half_of_its_lease_is_over(bed: Bed) -> None:
     assert not bed.guardian.is_adrift()
 
 
+def test_a_host_that_has_just_begun_is_not_adrift_unless_its_watchdog_counts_already(bed: Bed) -> None:
+    """The first beat takes its time. After an agent that died while the storage was away there is none to lose."""
+    bed.storage.down.add("a")
+    bed.begin(orders(A))
+    bed.now += 4.9
+    assert not bed.guardian.is_adrift()
+    bed.now += 0.2
+    assert bed.guardian.is_adrift()
+    successor = Guardian("host", lambda name: bed.storage, bed.device, lambda: bed.now)  # type: ignore[arg-type,return-value]
+    bed.device.counting = True
+    successor._feeder = threading.Thread(target=lambda: None)
+    successor.orders_given(orders(A))
+    successor.start(bed.vms)
+    assert successor.is_adrift()
+    successor.stop()
+
+
 def test_a_vm_without_ha_is_of_concern_too(bed: Bed) -> None:
     """Once its host is proven dead, somebody may start it elsewhere by hand."""
     bed.begin(orders(A))

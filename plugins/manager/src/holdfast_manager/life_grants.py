@@ -34,6 +34,8 @@ _LOOK_SECONDS = 2.0
 _LOOK_EVERY = 2.0
 _FIRST_WORD = 1.5
 """Seconds for which the first look may delay the first grant. By then half of the host's lease is left, or less."""
+_TELL_AFTER = 3.0
+"""Seconds of grants before anybody is told: a pool that was slow for a moment is no outage."""
 _PATIENCE = 60.0
 """After an outage for everybody, hosts find back to their storage one by one; so long after the first, the last is one
 that alone has no way to it."""
@@ -95,7 +97,8 @@ class LifeGrants:
             if spell.is_left_alone(now):
                 self._tell(actor, spell, Turn.LEFT)
             elif spell.is_judged(now):
-                self._tell(actor, spell, Turn.GRANTED)
+                if now - spell.since >= _TELL_AFTER:
+                    self._tell(actor, spell, Turn.GRANTED)
                 self._send(actor, grant)
 
     def words(self, uuid: str) -> tuple[str, ...]:

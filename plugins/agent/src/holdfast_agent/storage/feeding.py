@@ -22,9 +22,13 @@ def may_feed(lease: StorageLease, running: Iterable[VmSpec], now: float) -> bool
     return lease.held(now) or not any(is_endangered(vm) for vm in running)
 
 
-def is_adrift(terms: LeaseTerms, lease: StorageLease, now: float) -> bool:
-    """Whether the host asks its owner for grants at `now`: half of the lease is over and no pool has taken a beat."""
-    return terms.ha and bool(terms.pools) and now >= lease.storage_ends_at() - lease.seconds / 2
+def is_adrift(terms: LeaseTerms, lease: StorageLease, begun: float, now: float) -> bool:
+    """Whether the host asks its owner for grants at `now`: for half of the lease no pool has taken a beat.
+
+    `begun` is when it began to write to pools; the first beat takes its time.
+    """
+    half = lease.seconds / 2
+    return terms.ha and bool(terms.pools) and now >= max(begun + half, lease.storage_ends_at() - half)
 
 
 def why_no_start(terms: LeaseTerms, lease: StorageLease, vm: VmSpec, ordered: float, now: float) -> str:

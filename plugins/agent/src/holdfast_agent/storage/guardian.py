@@ -1,6 +1,7 @@
 """The storage watch of a real host: beats on its pools, keeps the lease, feeds the watchdog while it may be fed."""
 
 import logging
+import math
 import os
 import threading
 import time
@@ -45,6 +46,8 @@ class Guardian:
         self._beats: dict[str, PoolBeats] = {}
         self._vms: HostVms | None = None
         self._able = False
+        self._begun = math.inf
+        """When it began to beat on pools, having had none before."""
         self._claim = Claim()
         self._standing_down = False
         self._told: dict[str, str] = {}
@@ -145,8 +148,11 @@ class Guardian:
         return False
 
     def is_adrift(self) -> bool:
-        """Whether it asks for grants. Without the lock: beats must not wait for whoever has it."""
-        return is_adrift(self._terms, self._lease, self._clock())
+        """Whether it asks for grants. Without the lock: beats must not wait for whoever has it.
+
+        Where an agent before this one has left the watchdog counting, there is no time to wait for a first beat.
+        """
+        return is_adrift(self._terms, self._lease, -math.inf if self._claim.stands else self._begun, self._clock())
 
     def owner_granted(self, asked_at: float) -> None:
         """The lease is renewed from then on, and the watchdog is fed at the next step."""
@@ -174,6 +180,8 @@ class Guardian:
     def _obey(self, terms: LeaseTerms) -> None:
         """Under the lock. Pools come and go; the others go on undisturbed."""
         wanted = {pool.uuid: pool for pool in terms.pools}
+        if wanted and not self._beats:
+            self._begun = self._clock()
         self._lease.seconds = terms.lease
         self._lease.keep_only(frozenset(wanted) | {OWNER})
         for uuid, beats in list(self._beats.items()):
