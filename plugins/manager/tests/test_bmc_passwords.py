@@ -96,6 +96,29 @@ def test_what_cannot_be_found_out_now_is_found_out_later(
     assert row(bed).power_state == "On"
 
 
+def test_nobody_is_alarmed_by_a_change_that_takes_its_time(make_bed: Callable[..., Bed]) -> None:
+    """The BMC has the new one already, and readings and looks that go on meanwhile have the old one."""
+    bed = make_bed(
+        settings={
+            "outofbandmanagement.background.task.execution.interval": "0.5",
+            "outofbandmanagement.readiness.interval": "60",
+        }
+    )
+    for life in bed.lives.values():
+        driver: Any = life.oobm
+        real = driver.set_password
+
+        def change(bmc: Any, password: str, deadline: float, real: Any = real) -> None:
+            real(bmc, password, deadline)
+            bed.site.time.sleep(20)
+
+        driver.set_password = change
+    assert order(bed).job_status == 1
+    bed.run(40)
+    assert bed.alerts("ALERT.OOBM.AUTHERROR") == bed.alerts("ALERT.OOBM.NOTREADY") == []
+    assert (row(bed).power_state, row(bed).readiness, row(bed).password) == ("On", "Ready", NEW)
+
+
 def test_refused_credentials_are_told_and_change_nothing(bed: Bed) -> None:
     """With their own text, and the alert."""
     bed.machine("h1").bmc().set_mode(BmcMode.AUTH)

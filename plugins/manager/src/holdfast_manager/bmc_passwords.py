@@ -107,5 +107,8 @@ class BmcPasswords:
     async def _settle(self, row: Oobm, found: InForce) -> None:
         if found is InForce.UNKNOWN:
             return
-        values = {"new_password": None} | ({"password": row.new_password} if found is InForce.NEW else {})
+        values: dict[str, object] = {"new_password": None}
+        if found is InForce.NEW:
+            # Counted as a change of the configuration: what was found with the old one is looked at again.
+            values |= {"password": row.new_password, "update_count": row.update_count + 1}
         await self._desk.memory.commit([Update(Oobm, row.id, values, expect={"update_count": row.update_count})])

@@ -86,6 +86,8 @@ class Desk:
         self.msid = 0
         self.states: dict[int, HAState | None] = {}
         """Host id -> HA state, live for owned hosts, from the tables for others."""
+        self.changing_passwords: set[int] = set()
+        """Fence devices (`oobm` rows) that may refuse the password in the tables: a new one is on its way to them."""
         self._passed_over: dict[int, int] = {}
         """Host id -> how many of its neighbours knew nothing of it when they were asked."""
         self._pools: dict[str, CallPool] = {}

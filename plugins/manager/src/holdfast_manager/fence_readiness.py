@@ -153,7 +153,11 @@ class FenceReadiness:
                 watch.due, watch.dark = self._desk.clock.monotonic() + interval, 0
                 await self._record.clear(host, row)
                 return
-            found, silent = await self._examine(host, row)
+            changing = self._desk.changing_passwords
+            found, silent = (None, False) if row.id in changing else await self._examine(host, row)
+            if found is None or row.id in changing:
+                watch.due = self._desk.clock.monotonic() + _CONFIRM_SECONDS
+                return
             watch.checked_at = self._desk.clock.monotonic()
             watch.dark = watch.dark + 1 if silent else 0
             watch.due = watch.checked_at + self._pause(watch, interval)

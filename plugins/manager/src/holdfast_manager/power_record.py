@@ -42,8 +42,11 @@ class PowerRecord:
         """Store what has changed, in one batch where that can be."""
         batches = []
         for seen in readings:
+            refused = isinstance(seen.error, AuthenticationFailed)
+            if refused and seen.row.id in self._desk.changing_passwords:
+                continue  # it was asked with the old one
             changes = self._changes(seen)
-            if isinstance(seen.error, AuthenticationFailed):
+            if refused:
                 changes += await self._alert(seen.host)
             if changes:
                 batches.append((seen, changes))
@@ -59,7 +62,10 @@ class PowerRecord:
             log.info("power states of %d fence devices were not stored: %s", len(batches), trouble)
 
     async def alert_of_refused_credentials(self, host: Host) -> None:
-        """The alert, unless it was given today."""
+        """The alert, unless it was given today, or a new password is on its way."""
+        rows = self._desk.inventory.fence_devices.get(host.id, ())
+        if any(row.id in self._desk.changing_passwords for row in rows):
+            return
         changes = await self._alert(host)
         if changes:
             await self._desk.memory.commit(changes)

@@ -127,9 +127,8 @@ async def _change_password(job: Job) -> dict[str, Any]:
     row = (await _usable(job, host))[0]
     fresh = await job.desk.memory.get(Oobm, row.id)
     if fresh is not None and fresh.new_password:  # else it was done before a crash
-        seconds = job.desk.inventory.settings.number("outofbandmanagement.action.timeout", cluster=host.cluster_id)
         try:
-            await job.manager.power.passwords.change(host, fresh, seconds)
+            await _put_into_bmc(job, host, fresh)
         except AuthenticationFailed as problem:
             await job.manager.power.record.alert_of_refused_credentials(host)
             text = f"the password of host {host.name} was not changed: the BMC refuses the credentials: {problem}"
@@ -141,8 +140,18 @@ async def _change_password(job: Job) -> dict[str, Any]:
             unsettled = left is not None and left.new_password
             text = "may have been changed; that is found out once the BMC answers" if unsettled else "was not changed"
             raise JobFailed(530, f"the password of host {host.name} {text}: {problem}") from problem
-        await job.manager.refresh_inventory()
     return {"object": "outofbandmanagement", "hostid": host.id, "status": True}
+
+
+async def _put_into_bmc(job: Job, host: Host, row: Oobm) -> None:
+    """Until it is there and in the inventory, whoever asks with the old one is refused, which says nothing."""
+    seconds = job.desk.inventory.settings.number("outofbandmanagement.action.timeout", cluster=host.cluster_id)
+    job.desk.changing_passwords.add(row.id)
+    try:
+        await job.manager.power.passwords.change(host, row, seconds)
+        await job.manager.refresh_inventory()
+    finally:
+        job.desk.changing_passwords.discard(row.id)
 
 
 HANDLERS: dict[str, Handler] = {
