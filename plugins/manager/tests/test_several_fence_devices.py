@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from holdfast.errors import AuthenticationFailed
+from holdfast.errors import AuthenticationFailed, Unreachable
 from holdfast.hooks.store import Delete, Query
-from holdfast.model import HAState, Json, Oobm, PowerState, Secret
+from holdfast.model import HAState, Json, Oobm, PowerAction, PowerState, Secret
+from holdfast.model.views import BmcView
 from holdfast_simulator.world.outlet import Outlet
 from holdfast_simulator.world.physics import Physics
 from manager_bed import PASSWORD, Bed, BmcMode
@@ -78,6 +79,29 @@ def test_outlets_fence_a_host_whose_bmc_does_not(two_levels: Bed, mode: BmcMode)
     bed.check_once()
     bed.machine("h1").bmc().set_mode(BmcMode.OK)
     bed.run_until(lambda: outlets(bed, "h1") == [True, True] and bed.machine("h1").condition == "up", 60)
+
+
+@pytest.mark.parametrize("supplies", [1, 2])
+def test_an_order_says_which_device_is_dark(
+    make_bed: Callable[..., Bed], supplies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not only that time ran out, though it takes a moment for that to get through."""
+    bed = make_bed(settle=0)
+    for life in bed.lives.values():
+
+        def late(bmc: BmcView, _action: PowerAction, deadline: float) -> str:
+            if bmc.index < supplies - 1:
+                return "accepted"
+            bed.site.time.sleep(deadline + 0.1)
+            raise Unreachable("it is dark")
+
+        monkeypatch.setattr(life.oobm, "power_action", late)
+    unplug_bmc(bed, 1)
+    wire(bed, 1, 1, supplies)
+    bed.run(10)
+    job = bed.outcome(bed.job("issueOutOfBandManagementPowerAction", 1, hostid=1, action="OFF", timeout=4))
+    assert job.job_status == 2
+    assert f"OFF at simulator outlet{supplies - 1}-h1: " in job.job_result
 
 
 def test_a_bmc_that_works_leaves_the_outlets_alone(two_levels: Bed) -> None:

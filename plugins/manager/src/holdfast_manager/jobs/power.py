@@ -84,7 +84,8 @@ async def _order(job: Job, host: Host, rows: tuple[Oobm, ...], action: PowerActi
     """What the devices said; trouble names action, host and the drivers' words."""
     devices, what = job.desk.fence_devices(host, rows), f"{action} on host {host.name}"
     try:
-        outcome = await job.desk.pool("oobm-jobs").call(fence_seconds(rows, seconds), devices.switch, action, seconds)
+        limit = fence_seconds(rows, seconds) + _MARGIN
+        outcome = await job.desk.pool("oobm-jobs").call(limit, devices.switch, action, seconds)
     except HoldfastError as problem:
         raise JobFailed(530, f"{what}: {type(problem).__name__}: {problem}") from problem
     if outcome.accepted:
