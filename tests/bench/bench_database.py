@@ -3,8 +3,11 @@
     python tests/bench/bench_database.py [--full]
 
 Two MariaDB servers replicate to each other, in network namespaces so that a cable can be pulled (needs root). Beside
-the driver: a plain SQLAlchemy engine over PyMySQL for the cost, and nothing for the failover unless `java` and
-MariaDB Connector/J (Debian `libmariadb-java`) are there.
+the driver: a plain SQLAlchemy engine over PyMySQL for the cost, and MariaDB Connector/J for all of it where a JDK and
+Debian's `libmariadb-java` are installed.
+
+Cost is compared in pairs: rounds by turns, a ratio for each pair, and the median and the quartiles of the ratios, so
+that what else the machine does falls on both alike.
 """
 
 import argparse
@@ -23,15 +26,17 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "mysqlfailover" / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from connector_j import ConnectorJ, ConnectorWriters, is_here
 from failover_site import PASSWORD, USER, FailoverSite
 from holdfast.hooks.store import Insert
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_conformance.mariadb_network import CableNetwork
-from holdfast_conformance.mariadb_replication import replica_status, wait_caught_up, wait_connected
+from holdfast_conformance.mariadb_replication import replica_status
 from holdfast_conformance.store_rows import event
 from measuring import show
 
 THREADS = 16
+Clock = Callable[[], float]
 
 
 def plain_engine(server: MariaDb) -> sa.Engine:
@@ -40,23 +45,33 @@ def plain_engine(server: MariaDb) -> sa.Engine:
     return sa.create_engine(url, pool_size=30, isolation_level="READ COMMITTED")
 
 
-def statements(engine: sa.Engine, count: int, latencies: list[float]) -> None:
+def statements(engine: sa.Engine, count: int, latencies: list[float], clock: Clock = time.perf_counter) -> None:
     """Reads of one row by its key, one connection held."""
     with engine.connect() as connection:
         for _ in range(count):
-            began = time.perf_counter()
+            began = clock()
             connection.exec_driver_sql("SELECT text FROM note WHERE id = 1").all()
-            latencies.append(time.perf_counter() - began)
+            latencies.append(clock() - began)
 
 
-def batches(engine: sa.Engine, count: int, latencies: list[float]) -> None:
-    """Transactions of ten inserts."""
+def inserts(engine: sa.Engine, count: int, latencies: list[float], clock: Clock = time.perf_counter) -> None:
+    """Inserts in one transaction, after its first statement: the guard and the token are not among them."""
+    with engine.connect() as connection, connection.execution_options(holdfast_retry_safe=True).begin():
+        connection.exec_driver_sql("INSERT INTO note (text) VALUES ('x')")
+        for _ in range(count):
+            began = clock()
+            connection.exec_driver_sql("INSERT INTO note (text) VALUES ('x')")
+            latencies.append(clock() - began)
+
+
+def batches(engine: sa.Engine, count: int, latencies: list[float], clock: Clock = time.perf_counter) -> None:
+    """Transactions of ten inserts, each with one statement more where it is guarded: the token's."""
     for _ in range(count):
-        began = time.perf_counter()
+        began = clock()
         with engine.connect() as connection, connection.execution_options(holdfast_retry_safe=True).begin():
             for _ in range(10):
                 connection.exec_driver_sql("INSERT INTO note (text) VALUES ('x')")
-        latencies.append(time.perf_counter() - began)
+        latencies.append(clock() - began)
 
 
 def in_threads(work: Callable[[sa.Engine, int, list[float]], None], engine: sa.Engine, count: int) -> list[float]:
@@ -77,39 +92,58 @@ def overhead(site: FailoverSite, rounds: int) -> list[dict[str, str]]:
         connection.exec_driver_sql("CREATE TABLE note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(20))")
         connection.exec_driver_sql("INSERT INTO note (text) VALUES ('one')")
     rows = []
-    for name, work, count, threads in (
-        ("read by key, 1 thread", statements, 500, 1),
-        (f"read by key, {THREADS} threads", statements, 100, THREADS),
-        ("10 inserts and commit, 1 thread", batches, 20, 1),
+    for name, work, count, threads, clock in (
+        ("read by key, CPU", statements, 300, 1, time.thread_time),
+        ("insert, CPU", inserts, 200, 1, time.thread_time),
+        ("read by key, 1 thread", statements, 300, 1, time.perf_counter),
+        (f"read by key, {THREADS} threads", statements, 60, THREADS, time.perf_counter),
+        ("insert, 1 thread", inserts, 200, 1, time.perf_counter),
+        (f"insert, {THREADS} threads", inserts, 40, THREADS, time.perf_counter),
+        ("10 inserts and commit, 1 thread", batches, 10, 1, time.perf_counter),
     ):
-        taken: dict[str, list[float]] = {"plain": [], "driver": []}
+        rounds_of: dict[str, list[list[float]]] = {"plain": [], "driver": []}
         for number in range(rounds):
             turns = [("plain", plain), ("driver", driver)]
             for who, engine in turns if number % 2 else reversed(turns):
+                taken: list[float] = in_threads(work, engine, count) if threads > 1 else []
                 if threads == 1:
-                    work(engine, count, taken[who])
-                else:
-                    taken[who] += in_threads(work, engine, count)
+                    work(engine, count, taken, clock)
+                rounds_of[who].append(taken)
         row = {"what": name}
         for label, measure in (("median", statistics.median), ("p99", _p99)):
-            ours, theirs = measure(taken["driver"]), measure(taken["plain"])
-            row[label] = f"{ours * 1e6:.0f} µs, plain {theirs * 1e6:.0f} µs ({(ours / theirs - 1) * 100:+.1f} %)"
+            row[label] = _compared(rounds_of, measure)
         rows.append(row)
     plain.dispose()
     return rows
 
 
+def _compared(rounds_of: dict[str, list[list[float]]], measure: Callable[[Sequence[float]], float]) -> str:
+    ours, theirs = ([measure(each) for each in rounds_of[who]] for who in ("driver", "plain"))
+    low, middle, high = statistics.quantiles(
+        (our / their - 1 for our, their in zip(ours, theirs, strict=True)), n=4, method="inclusive"
+    )
+    return (
+        f"{statistics.median(ours) * 1e6:.0f} µs, plain {statistics.median(theirs) * 1e6:.0f} µs "
+        f"({middle:+.1%}, quartiles {low:+.1%} to {high:+.1%})"
+    )
+
+
 def _heal(site: FailoverSite) -> None:
-    """Both replicate; the first is built anew if it was lost with what it had not sent."""
+    """Both replicate and have everything; the first is built anew if it was lost with what it had not sent."""
     first, second = site.servers
-    for each in site.servers:
-        while not replica_status(each).get("Last_SQL_Errno") and not _connected(each):
-            time.sleep(0.05)
-    if any(replica_status(each).get("Last_SQL_Errno") for each in site.servers):
-        site.rebuild(first, second)
-    for each, other in ((first, second), (second, first)):
-        wait_connected(each)
-        wait_caught_up(each, other)
+    until = time.monotonic() + 120
+    while not all(_is_current(each, other) for each, other in ((first, second), (second, first))):
+        if any(replica_status(each).get("Last_SQL_Errno") for each in site.servers):
+            site.rebuild(first, second)
+        assert time.monotonic() < until, [replica_status(each) for each in site.servers]
+        time.sleep(0.05)
+
+
+def _is_current(replica: MariaDb, source: MariaDb) -> bool:
+    if not _connected(replica):
+        return False
+    position = source.value("@@gtid_binlog_pos")
+    return bool(replica.value(f"MASTER_GTID_WAIT('{position}', 5)") == 0)
 
 
 def _connected(server: MariaDb) -> bool:
@@ -119,6 +153,59 @@ def _connected(server: MariaDb) -> bool:
 
 def _p99(values: Sequence[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)]
+
+
+def yardstick_reads(site: FailoverSite, rounds: int, folder: Path) -> list[dict[str, str]]:
+    """Reads by key of Connector/J, by turns with ours: another language on another virtual machine, so no overhead."""
+    java = ConnectorJ(folder, [f"{each.host}:{each.port}" for each in site.servers], USER, PASSWORD)
+    engine = site.driver().engine()
+    taken: dict[str, list[float]] = {"driver": [], "Connector/J": []}
+    for _ in range(rounds):
+        taken["Connector/J"] += java.read(4000)[2000:]  # the first ones are compiled meanwhile
+        statements(engine, 2000, taken["driver"])
+    return [
+        {
+            "reads by key, 1 thread": who,
+            "median": f"{statistics.median(each) * 1e6:.0f} µs",
+            "p99": f"{_p99(each) * 1e6:.0f} µs",
+            "a second": f"{len(each) / sum(each):.0f}",
+        }
+        for who, each in taken.items()
+    ]
+
+
+def yardstick_losses(site: FailoverSite, network: CableNetwork, how: str, rounds: int, folder: Path) -> dict[str, str]:
+    """As `failover`, by Connector/J. Without a socket time-out of its own it waits for a silent host for ever."""
+    first, _second = site.servers
+    limit = "&connectTimeout=2000&socketTimeout=2000" if how == "silence" else "&connectTimeout=2000"
+    java = ConnectorJ(folder, [f"{each.host}:{each.port}" for each in site.servers], USER, PASSWORD, limit)
+    taken = []
+    for _ in range(rounds):
+        _heal(site)
+        with java.writers(4) as writers:
+            _wait_for(lambda: len(writers.acknowledged) > 50)
+            lost = time.time()
+            first.kill() if how == "kill -9" else network.cut(first.host)
+            _wait_for_more(writers, lost + 0.5)
+        moments = sorted(moment for moment in writers.acknowledged if moment >= lost - 0.2)
+        taken.append(max(later - earlier for earlier, later in itertools.pairwise(moments)))
+        first.start() if how == "kill -9" else network.mend(first.host)
+    return {
+        "lost by": f"{how}, Connector/J{limit.replace('&', ' ')}",
+        "writing stood still, p50": f"{statistics.median(taken):.3f} s",
+        "worst": f"{max(taken):.3f} s of {rounds}",
+    }
+
+
+def _wait_for_more(writers: ConnectorWriters, since: float) -> None:
+    _wait_for(lambda: sum(moment > since for moment in writers.acknowledged) > 50)
+
+
+def _wait_for(come_true: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not come_true():
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.01)
 
 
 def failover(site: FailoverSite, network: CableNetwork, how: str, rounds: int) -> dict[str, str]:
@@ -176,9 +263,14 @@ def main() -> None:
         site = FailoverSite(folder, [lab.server(**network.place()) for _ in range(2)])
         site.prepare()
         show("overhead per statement", overhead(site, 40 if arguments.full else 10))
+        if is_here():
+            show("beside Connector/J", yardstick_reads(site, 5 if arguments.full else 2, folder))
         losses = 20 if arguments.full else 3
-        show("losses of the primary", [failover(site, network, how, losses) for how in ("kill -9", "silence")])
-        site.close()
+        rows = [failover(site, network, how, losses) for how in ("kill -9", "silence")]
+        site.close()  # or the driver would follow what the yardstick does
+        if is_here():
+            rows += [yardstick_losses(site, network, how, losses // 2, folder) for how in ("kill -9", "silence")]
+        show("losses of the primary", rows)
 
 
 if __name__ == "__main__":
