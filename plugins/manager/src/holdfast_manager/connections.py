@@ -1,6 +1,7 @@
 """Agents that come and go, and what they say of their VMs."""
 
 import logging
+from math import inf
 
 from holdfast.errors import HoldfastError
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
@@ -36,6 +37,7 @@ class Connections:
             uuid, boot_id = links.connections.popleft()
             if uuid in self._hosts.actors:
                 self._desk.spawn(self._connected(uuid, boot_id))
+                self._comparison.want(uuid)
         while links.reports:
             uuid, report = links.reports.popleft()
             if report.state in LOST:
@@ -44,31 +46,43 @@ class Connections:
     # --- hosts -------------------------------------------------------------------------------------------------
 
     def _fell_silent(self, actor: HostActor) -> None:
+        link = self._desk.links.links.get(actor.host.uuid)
+        if link is not None:
+            link.up_sent_at = -inf
         if actor.host.status == HostStatus.UP and actor.record.state in (HAState.DISABLED, HAState.INELIGIBLE, None):
             self._desk.spawn(self._set_status(actor, HostStatus.DISCONNECTED))
 
     def _heard_again(self, actor: HostActor) -> None:
-        self._comparison.want(actor.host.uuid)
-        if actor.host.status != HostStatus.UP:
-            self._desk.spawn(self._set_status(actor, HostStatus.UP))
+        uuid = actor.host.uuid
+        self._comparison.want(uuid)
+        link = self._desk.links.links.get(uuid)
+        if link is not None and link.size is not None and not self._is_up(actor.host, link):
+            self._desk.spawn(self._set_up(actor, link, link.size))
 
     def _agreed(self, actor: HostActor) -> None:
         """The host just answered: its row may still say otherwise, if the store was away when it came back."""
         host, link = self._desk.inventory.hosts.get(actor.host.id), self._desk.links.links.get(actor.host.uuid)
         if host is None or link is None:
             return
-        if link.size is not None and _size_of(host) != link.size:
+        if link.size is not None and not (self._is_up(host, link) and self._has_size(host, link)):
             self._desk.spawn(self._set_up(actor, link, link.size))
-        elif host.status != HostStatus.UP:
-            self._desk.spawn(self._set_status(actor, HostStatus.UP))
+
+    def _is_up(self, host: Host, link: Link) -> bool:
+        """Whether the store has the host as Up: by its row, or as this server wrote since that row was read."""
+        return host.status == HostStatus.UP or self._desk.inventory_at <= link.up_sent_at
+
+    def _has_size(self, host: Host, link: Link) -> bool:
+        return _size_of(host) == link.size or (
+            link.size_sent == link.size and self._desk.inventory_at <= link.up_sent_at
+        )
 
     async def _set_up(self, actor: HostActor, link: Link, size: tuple[int, int, int]) -> None:
         """Store the size as well. Batches are written in the order of their coming, so the last word stays."""
-        link.size_sent = size
+        link.size_sent, link.up_sent_at = size, self._desk.clock.monotonic()
         values = dict(zip(("cpus", "speed", "ram"), size, strict=True))
         stored = await self._set_status(actor, HostStatus.UP, mgmt_server_id=self._desk.msid, **values)
         if not stored and link.size_sent == size:
-            link.size_sent = None
+            link.size_sent, link.up_sent_at = None, -inf
 
     async def _set_status(self, actor: HostActor, status: HostStatus, **values: object) -> bool:
         """Whether it is stored."""
@@ -93,9 +107,8 @@ class Connections:
         if actor is None or link is None or link.boot_id != boot_id or link.size is None:
             return
         self._orders.connected(uuid)
-        if actor.host.status != HostStatus.UP or (link.size_sent or _size_of(actor.host)) != link.size:
+        if not self._is_up(actor.host, link) or (link.size_sent or _size_of(actor.host)) != link.size:
             await self._set_up(actor, link, link.size)
-        self._comparison.want(uuid)
 
     # --- VMs ---------------------------------------------------------------------------------------------------
 

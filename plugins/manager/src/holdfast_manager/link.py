@@ -5,6 +5,7 @@ Callbacks come from drivers' threads; they write plain attributes, and the sweep
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from holdfast.engine.incident import Heard, LeaseTerms
 from holdfast.model.views import Beat, VmReport
@@ -16,7 +17,7 @@ class Link:
 
     __slots__ = (
         "adrift_beat", "armed", "boot_id", "connected", "heard_at", "lease", "sequence", "size", "size_sent", "told_at",
-        "told_silent",
+        "told_silent", "up_sent_at",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -34,6 +35,8 @@ class Link:
         """CPUs, MHz per CPU, bytes of memory."""
         self.size_sent: tuple[int, int, int] | None = None
         """The size that the store was given last: the row that is known here may be older. None: what the row says."""
+        self.up_sent_at = -inf
+        """When the store was last given that the host is Up: a row that was read before may still say otherwise."""
         self.told_at = now
         self.told_silent = False
 
