@@ -7,7 +7,7 @@ or is due.
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import inf
 from typing import Any
@@ -31,7 +31,7 @@ from holdfast_manager.refusals import Refusals
 
 log = logging.getLogger("holdfast.manager.hosts")
 
-_TAKEN_AT_ONCE = 32
+_TAKEN_AT_ONCE = 64
 _COUNT_LASTS = 0.2
 _IN_DOUBT = frozenset(
     {
@@ -182,9 +182,7 @@ class Hosts:
                     self.drop(uuid)
                 missing.append((host, epoch))
             for start in range(0, len(missing), _TAKEN_AT_ONCE):
-                await asyncio.gather(
-                    *(self._take(host, epoch) for host, epoch in missing[start : start + _TAKEN_AT_ONCE])
-                )
+                await self._take(missing[start : start + _TAKEN_AT_ONCE])
 
     def drop(self, uuid: str) -> None:
         """Stop acting on a host at once."""
@@ -206,15 +204,34 @@ class Hosts:
         except Exception as problem:
             log.warning("host %s was not detached: %s", host.name, problem)
 
-    async def _take(self, host: Host, epoch: int) -> None:
-        """Store this server as the owner, under the claim's epoch; from then on every older epoch is refused."""
+    async def _take(self, claimed: Sequence[tuple[Host, int]]) -> None:
+        """Store this server as the owner, under the claims' epochs; from then on every older epoch is refused.
+
+        All of them together: thousands are taken up at a start, and each look at the store costs as much as for one.
+        """
         try:
-            row = await self._owned_row(host, epoch)
+            known = await self._rows(claimed)
+            stored = await asyncio.gather(*(self._store_claim(*one, known.get(one[0].id)) for one in claimed))
+            mine = [one for one, good in zip(claimed, stored, strict=True) if good]
+            rows = await self._rows(mine)
+        except HoldfastError as problem:
+            names = ", ".join(host.name for host, _ in claimed[:3])
+            log.warning("%d hosts (%s …) could not be taken over yet: %s", len(claimed), names, problem)
+            return
+        for host, epoch in mine:
+            row = rows.get(host.id)
+            if row is not None and row.owner_epoch == epoch and self.desk.epoch(host) == epoch:
+                self._begin(host, epoch, row)
+
+    async def _store_claim(self, host: Host, epoch: int, row: HaConfig | None) -> bool:
+        """Whether the store knows this server as the owner now. Raises nothing."""
+        try:
+            return await self._claim_row(host, epoch, row)
         except HoldfastError as problem:
             log.warning("host %s could not be taken over yet: %s", host.name, problem)
-            return
-        if row is None or self.desk.epoch(host) != epoch:
-            return
+            return False
+
+    def _begin(self, host: Host, epoch: int, row: HaConfig) -> None:
         actor = self.actors[host.uuid] = HostActor(self, host, row, epoch)
         self.refusals.clear(host.uuid)
         self._attach(host)
@@ -223,32 +240,39 @@ class Hosts:
             self.desk.spawn(self.effects.power_on(actor))
         self.judge(actor)
 
+    async def _rows(self, claimed: Sequence[tuple[Host, int]]) -> dict[int, HaConfig]:
+        """Host id -> its row. Raises what the store raises."""
+        if not claimed:
+            return {}
+        query = Query(equal={"resource_type": "Host"}, among={"resource_id": [host.id for host, _ in claimed]})
+        return {row.resource_id: row for row in await self.desk.memory.select(HaConfig, query)}
+
     async def _owned_row(self, host: Host, epoch: int) -> HaConfig | None:
-        found = await self.desk.memory.select(
-            HaConfig, Query(equal={"resource_id": host.id, "resource_type": "Host"}, limit=1)
-        )
-        if not found:
+        """One host's row, with this server as the owner; None if the store knows a newer one."""
+        one = [(host, epoch)]
+        if not await self._claim_row(host, epoch, (await self._rows(one)).get(host.id)):
+            return None
+        fresh = (await self._rows(one)).get(host.id)
+        return fresh if fresh is not None and fresh.owner_epoch == epoch else None
+
+    async def _claim_row(self, host: Host, epoch: int, row: HaConfig | None) -> bool:
+        if row is None:
             # Every host has a row, so that there is always an owner epoch to be checked against.
             fresh_row = HaConfig(resource_id=host.id, owner_epoch=epoch, mgmt_server_id=self.desk.msid)
             await self.desk.memory.commit(
                 await rows_for_missing(self.desk, host, fresh_row, self.actors.get(host.uuid))
             )
-        elif found[0].owner_epoch > epoch:
-            if self.refusals.note(host, epoch, found[0].owner_epoch):
+        elif row.owner_epoch > epoch:
+            if self.refusals.note(host, epoch, row.owner_epoch):
                 log.error(
                     "host %s: the store knows a newer owner epoch than the coordinator gave; not taken", host.name
                 )
-            return None
-        elif (found[0].owner_epoch, found[0].mgmt_server_id) != (epoch, self.desk.msid):
+            return False
+        elif (row.owner_epoch, row.mgmt_server_id) != (epoch, self.desk.msid):
             values = {"owner_epoch": epoch, "mgmt_server_id": self.desk.msid}
-            values |= carried_over(found[0], self.actors.get(host.uuid))
-            await self.desk.memory.commit(
-                [Update(HaConfig, found[0].id, values, {"owner_epoch": found[0].owner_epoch})]
-            )
-        fresh = await self.desk.memory.select(
-            HaConfig, Query(equal={"resource_id": host.id, "resource_type": "Host"}, limit=1)
-        )
-        return fresh[0] if fresh and fresh[0].owner_epoch == epoch else None
+            values |= carried_over(row, self.actors.get(host.uuid))
+            await self.desk.memory.commit([Update(HaConfig, row.id, values, {"owner_epoch": row.owner_epoch})])
+        return True
 
     def _attach(self, host: Host) -> None:
         self.desk.links.open(host.uuid)

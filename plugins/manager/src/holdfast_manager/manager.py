@@ -49,7 +49,7 @@ _INVENTORY_SECONDS = 30.0
 _SHARE_OF_TIME = 20.0
 """An inventory that takes long to read is read so much less often that it never takes more than 1/20 of the time."""
 _LONGEST_PAUSE = 30.0
-_LONG_READING = 0.2
+_LONG_READING = 0.05
 _RECORD_SECONDS = 5.0
 _PATIENCE_IN_LEASES = 6
 """For so long a server that cannot read the tables keeps its hosts: failing over the database takes a while."""
