@@ -7,6 +7,7 @@ from holdfast.engine.incident import (
     CutPower,
     Heard,
     HostHa,
+    Judged,
     Moved,
     PowerRead,
     Prepare,
@@ -167,3 +168,15 @@ def test_a_record_without_a_state_is_left_alone() -> None:
     after, decisions = step(bare, Silent(link(DEAD, 1.0)), 1.0, policy())
     assert decisions == ()
     assert after.state is None
+
+
+def test_a_host_that_was_silent_before_it_was_eligible_is_suspected_with_its_evidence() -> None:
+    """Its silence was told while nobody watched it: the suspicion that follows says what it rests on (S8)."""
+    bed = Bed().enable()
+    bed.tell(Judged(False, "no other host of its cluster is Up"))
+    bed.tell(Silent(link(DEAD, bed.now)))
+    assert bed.host.state is HAState.INELIGIBLE
+    bed.tell(Judged(True))
+    (moved,) = [one for one in bed.tell(Tick()) if isinstance(one, Moved) and one.target is HAState.SUSPECT]
+    assert moved.evidence
+    assert moved.reason == "link dead"

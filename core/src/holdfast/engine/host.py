@@ -103,8 +103,10 @@ def _alive(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: str
 
 
 def _silent(host: HostHa, seen: Silent, now: float, policy: HostPolicy, domains: tuple[Domain, ...]) -> Step:
-    host = host._replace(silent=True)
-    return _failed(host, now, (seen.evidence,))
+    if host.state in _QUIET:
+        # Should it be watched from now on, and be silent still, that is what its suspicion rests on.
+        host = host._replace(health_evidence=(seen.evidence,))
+    return _failed(host._replace(silent=True), now, (seen.evidence,))
 
 
 def _failed(host: HostHa, now: float, evidence: tuple[Evidence, ...]) -> Step:
