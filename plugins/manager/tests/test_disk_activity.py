@@ -45,6 +45,19 @@ def test_the_alert_outlives_the_server_that_wrote_it(make_bed: Callable[..., Bed
     assert [alert.resolved is None for alert in bed.alerts(ALERT)] == [False]
 
 
+def test_a_rack_of_frozen_agents_brings_no_alert_for_each(make_bed: Callable[..., Bed]) -> None:
+    """The brake holds, and says so once for all of them; whoever is left afterwards is told of by itself."""
+    bed = make_bed(hosts=6, physics=UNARMED, settings={"kvm.ha.degraded.max.period": "10"})
+    for number in range(1, 5):
+        bed.add_vm(f"vm{number}", number)
+        bed.machine(f"h{number}").freeze_agent()
+    bed.run_until(lambda: all(bed.state(number) == HAState.DEGRADED for number in range(1, 5)), 20)
+    assert bed.alerts(ALERT) == []
+    for number in range(2, 5):
+        bed.machine(f"h{number}").thaw_agent()
+    bed.run_until(lambda: [alert.resource_id for alert in bed.alerts(ALERT)] == ["h1"], 40)
+
+
 def test_a_host_that_hangs_later_is_fenced_once_its_disks_stand_still(make_bed: Callable[..., Bed]) -> None:
     """A sign of life lasts for the window, and no longer."""
     bed = make_bed(physics=UNARMED, settings={"kvm.ha.activity.check.window": "20"})

@@ -7,6 +7,7 @@ something else becomes of it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from holdfast.engine.brake import held
 from holdfast.engine.incident import Decision, Moved
 from holdfast.hooks.store import Change, Query, Update
 from holdfast.model import Alert, HAState, Host
@@ -37,7 +38,8 @@ class DegradedAlert:
         for move in decisions:
             if not isinstance(move, Moved):
                 continue
-            if move.target is HAState.DEGRADED and KEPT not in actor.keep:
+            # Where many are silent at once, the brake's one alert speaks for all of them.
+            if move.target is HAState.DEGRADED and KEPT not in actor.keep and not held(actor.domains(), actor.policy()):
                 changes.append(self._opened(actor, move.reason))
             elif move.target not in _STILL_IN_DOUBT and KEPT in actor.keep:
                 del actor.keep[KEPT]
