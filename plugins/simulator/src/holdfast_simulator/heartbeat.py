@@ -47,8 +47,15 @@ class SimulatorHeartbeat(Seat, HeartbeatDriver):
 
     @hookimpl
     def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
-        """What `reader` sees of them. A VM that runs writes all the time; its disk is called by its uuid."""
+        """What `reader` sees of them. A VM that runs writes all the time; its disk is called by its uuid.
+
+        It is there once any host was told to run the VM.
+        """
         world = self.gateway.world
+        with world.lock:
+            books = [host.book for host in world.hosts.values()]
+            vms = {vm_uuid for book in books for vm_uuid in (*book.told, *book.guests)}
+            disks = tuple(disk for disk in disks if disk.rpartition(".")[0] in vms)
 
         def writing(disk: str) -> bool:
             vm_uuid = disk.rpartition(".")[0]
