@@ -115,6 +115,14 @@ def test_collections_on_several_pages_are_read_whole(bmc: StrictBmc, driver: Red
     assert driver.power_state(bmc.view(system="B"), 5) is PowerState.OFF
 
 
+def test_the_last_of_many_systems_is_found(bmc: StrictBmc, driver: RedfishOobm) -> None:
+    """Rack managers have more than a chassis has slots."""
+    bmc.systems = {f"node{number}": StrictSystem(uuid=str(UUID(int=number + 1))) for number in range(80)}
+    bmc.systems["node79"].power = "Off"
+    assert driver.power_state(bmc.view(uuid=str(UUID(int=80))), 20) is PowerState.OFF
+    assert driver.power_state(bmc.view(system="node79"), 20) is PowerState.OFF
+
+
 def test_an_answer_that_is_compressed_unasked_is_read(bmc: StrictBmc, driver: RedfishOobm) -> None:
     """Some BMCs always compress."""
     body = gzip.compress(json.dumps({"PowerState": "Off"}).encode())

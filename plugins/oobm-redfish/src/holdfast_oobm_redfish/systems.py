@@ -17,8 +17,9 @@ from holdfast_oobm_redfish.target import Target
 SYSTEMS = "/redfish/v1/Systems"
 RESET = "#ComputerSystem.Reset"
 ALLOWED = "ResetType@Redfish.AllowableValues"
-MOST_PAGES = 16
-MOST_SYSTEMS = 64
+MOST_PAGES = 64
+MOST_SYSTEMS = 1024
+"""A rack manager may have some hundred; more is a BMC that leads on for ever. The deadline ends it all the same."""
 MOST_NAMED = 8
 
 
