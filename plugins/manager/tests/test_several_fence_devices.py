@@ -104,6 +104,27 @@ def test_an_order_says_which_device_is_dark(
     assert f"OFF at simulator outlet{supplies - 1}-h1: " in job.job_result
 
 
+def test_what_was_read_is_not_told_of_a_device_that_was_configured_meanwhile(
+    make_bed: Callable[..., Bed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that is on its way goes to the old one, and its OFF says nothing of the new one."""
+    bed = make_bed(settings={"outofbandmanagement.background.task.execution.interval": "3600"})
+    (device,) = devices(bed, 1)
+    for life in bed.lives.values():
+
+        def slow(_bmc: BmcView, _action: PowerAction, _deadline: float) -> str:
+            bed.site.time.sleep(5)
+            bed.machine("h1").power_off("by order")
+            return "accepted"
+
+        monkeypatch.setattr(life.oobm, "power_action", slow)
+    job = bed.job("issueOutOfBandManagementPowerAction", 1, hostid=1, action="OFF", timeout=20)
+    bed.run(3)
+    bed.edit(Oobm, device.id, address="192.0.2.7", update_count=device.update_count + 1)
+    assert '"powerstate":"Off"' in bed.outcome(job).job_result.replace(" ", "")
+    assert devices(bed, 1)[0].power_state == "On"
+
+
 def test_a_bmc_that_works_leaves_the_outlets_alone(two_levels: Bed) -> None:
     """They are the next level, not a second blow."""
     bed = two_levels

@@ -55,7 +55,7 @@ class PowerRecord:
         try:
             await self._desk.memory.commit([change for _, changes in batches for change in changes])
         except Conflict:
-            # One of the rows is gone; the others are none the worse.
+            # One of the rows is gone or configured anew; the others are none the worse.
             for seen, changes in batches if len(batches) > 1 else ():
                 await self._commit(seen, changes)
         except HoldfastError as trouble:
@@ -85,7 +85,8 @@ class PowerRecord:
         if seen.state == row.power_state and problem == row.problem:
             return []
         values = {"power_state": seen.state, "problem": problem, "update_time": self._desk.journal.now()}
-        changes: list[Change] = [Update(Oobm, row.id, values)]
+        # Not over a device that was configured meanwhile: it was another one that was asked.
+        changes: list[Change] = [Update(Oobm, row.id, values, expect={"update_count": row.update_count})]
         if seen.state == PowerState.UNKNOWN and row.power_state != PowerState.UNKNOWN:
             text = f"power state of host {seen.host.name}: {row.power_state} -> Unknown: {problem or 'no plain answer'}"
             if (row.level, row.device_index) != (1, 0):
