@@ -32,6 +32,8 @@ from holdfast_mysqlfailover.timing import Timing
 log = logging.getLogger(__name__)
 
 _SAY_AGAIN_SECONDS = 5.0
+_FIRST_LOOK = 0.3
+"""Share of the time of silence. What is left of it is long enough for replicas to hear a heartbeat each second."""
 _REMEMBERED = 64
 _LONGEST_HEARING = 3.0
 NOBODY = 2003
@@ -160,11 +162,11 @@ class Pilot:
         scout, guarded = self.fleet.scout(host), self.plan.fails_over
         try:
             try:
-                node = scout.look(self.timing.silence / 2, channels=False, fresh=suspected)
+                node = scout.look(self.timing.silence * _FIRST_LOOK, channels=False, fresh=suspected)
             except NoAnswer as first:
                 if guarded and not first.refused:
                     self._remember(self._others(host))
-                node = scout.look(self.timing.silence / 2, channels=False, fresh=True)
+                node = scout.look(self.timing.silence * (1 - _FIRST_LOOK), channels=False, fresh=True)
         except NoAnswer as problem:
             self._lose(host, Refused(problem) if problem.refused else str(problem))
             return 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """`silence`: a host that answers nothing for so long is lost, half of it on the kept connection, half on a new one.
+    """`silence`: a host that answers nothing for so long is lost, first on the kept connection, then on a new one.
 
     `patience`: how long one call waits for a usable host; `start`: the same before any host was ever usable.
     `catch_up`: how long a replica may take to apply what it had received. `handover`: how long the first host may take
