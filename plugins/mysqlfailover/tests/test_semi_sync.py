@@ -36,6 +36,7 @@ def test_a_host_that_was_away_does_not_write_beside_the_one_that_took_over(site:
         connection.exec_driver_sql("INSERT INTO note (text) VALUES ('elsewhere')")
         first.run("START SLAVE")
         connection.commit()
+    wait_caught_up(first, second)  # it is acknowledged when it is received
     assert first.run("SELECT text FROM cloud.note") == [("both have it",), ("elsewhere",)]
     assert read(engine, "SELECT text FROM note") == [("both have it",), ("elsewhere",)]
 
