@@ -42,11 +42,12 @@ class Fleet:
         return {host: answer.result() for host, answer in asked.items()}
 
     def _ask(self, host: Host) -> Node | str:
+        scout = self._scouts[host]
         try:
-            try:
-                return self._scouts[host].look(self._timing.silence)
-            except NoAnswer:
-                return self._scouts[host].look(self._timing.silence, fresh=True)
+            if scout.is_connected:
+                with contextlib.suppress(NoAnswer):
+                    return scout.look(self._timing.silence)
+            return scout.look(self._timing.silence, fresh=True)
         except NoAnswer as problem:
             return Refused(problem) if problem.refused else str(problem)
         except MySQLError as problem:

@@ -32,8 +32,9 @@ from holdfast_mysqlfailover.timing import Timing
 log = logging.getLogger(__name__)
 
 _SAY_AGAIN_SECONDS = 5.0
-_FIRST_LOOK = 0.3
-"""Share of the time of silence. What is left of it is long enough for replicas to hear a heartbeat each second."""
+_FIRST_LOOK = 0.4
+"""Share of the time of silence. Earlier, a busy replica may still take in what came before; later, a takeover waits
+longer for what it would have heard."""
 _REMEMBERED = 64
 _LONGEST_HEARING = 3.0
 NOBODY = 2003

@@ -32,6 +32,11 @@ class Scout:
         self._connection: Connection[Any] | None = None
         self._guard = threading.Lock()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection is kept, which may be dead while its host lives."""
+        return self._connection is not None
+
     def look(self, seconds: float, *, channels: bool = True, fresh: bool = False) -> Node:
         """What the host says of itself, within `seconds`. `fresh`: over a new connection, whatever there was.
 
