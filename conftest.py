@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Threads that outlive their test, like libvirt's, would print their warnings between the dots.
+logging.lastResort = logging.NullHandler()
+
 
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
