@@ -108,6 +108,8 @@ class Model:
                 write.known_at = self.now + chance.choice((0.0, 0.0, 1.0, 6.0))
 
     def _be_malicious(self) -> None:
+        if self.proven_at is not None:
+            return  # the owner orders no start any more
         if self.malice == "late answer":
             self._run_a_vm()
             for pool in self.pools:
