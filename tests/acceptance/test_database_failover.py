@@ -13,12 +13,12 @@ from holdfast_cli.demo_steps import Scene
 from holdfast_cli.demo_teller import Teller
 from holdfast_cli.progress import ProgressLine
 from holdfast_cli.server_process import ServerFailed
-from holdfast_conformance.mariadb import MariaDbLab
-from holdfast_conformance.mariadb_replication import wait_connected
+from holdfast_conformance.mariadb import MariaDb, MariaDbLab
+from holdfast_conformance.mariadb_replication import replica_status
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "mysqlfailover" / "tests"))
 
-from failover_site import FailoverSite, new_lab_pair
+from failover_site import FailoverSite, new_lab_pair, until
 
 pytestmark = pytest.mark.slow
 
@@ -57,10 +57,18 @@ class _Killer(Teller):
 
 
 def _start_again(databases: FailoverSite) -> None:
+    """Whoever is down. What a primary had begun to commit when it was killed, and sent to nobody, the other one refuses
+    for ever: writing stays there then, until somebody makes the first anew."""
     for each in databases.servers:
         if not each.running:
             each.start()
-    wait_connected(databases.servers[1])
+    until("the second hears the first", lambda: _hears_or_refuses(databases.servers[1]), 30.0)
+
+
+def _hears_or_refuses(replica: MariaDb) -> bool:
+    status = replica_status(replica)
+    both = status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes"
+    return both or "out-of-order" in status.get("Last_SQL_Error", "")
 
 
 @pytest.mark.parametrize("at", range(1, 9))
