@@ -14,7 +14,7 @@ from holdfast_cli.demo_teller import Teller
 from holdfast_cli.progress import ProgressLine
 from holdfast_cli.server_process import ServerFailed
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
-from holdfast_conformance.mariadb_replication import replica_status
+from holdfast_conformance.mariadb_replication import is_streaming, replica_status
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "mysqlfailover" / "tests"))
 
@@ -67,8 +67,7 @@ def _start_again(databases: FailoverSite) -> None:
 
 def _hears_or_refuses(replica: MariaDb) -> bool:
     status = replica_status(replica)
-    both = status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes"
-    return both or "out-of-order" in status.get("Last_SQL_Error", "")
+    return is_streaming(status) or "out-of-order" in status.get("Last_SQL_Error", "")
 
 
 @pytest.mark.parametrize("at", range(1, 9))

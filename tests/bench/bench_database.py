@@ -31,7 +31,7 @@ from failover_site import PASSWORD, USER, FailoverSite
 from holdfast.hooks.store import Insert
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_conformance.mariadb_network import CableNetwork
-from holdfast_conformance.mariadb_replication import replica_status
+from holdfast_conformance.mariadb_replication import is_streaming, replica_status
 from holdfast_conformance.store_rows import event
 from measuring import show
 
@@ -147,8 +147,7 @@ def _is_current(replica: MariaDb, source: MariaDb) -> bool:
 
 
 def _connected(server: MariaDb) -> bool:
-    status = replica_status(server)
-    return bool(status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes")
+    return is_streaming(replica_status(server))
 
 
 def _p99(values: Sequence[float]) -> float:

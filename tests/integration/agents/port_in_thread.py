@@ -8,7 +8,9 @@ from typing import Any
 from agents_site import HYPERVISOR
 from holdfast.hooks.store import Insert
 from holdfast.model import Cluster, Host, HostJoinToken, Moment, Pod, Zone
+from holdfast.model.secret import Secret
 from holdfast.protocol.tokens import JoinToken
+from holdfast_agent.identity import Identity, IdentityStore, new_request
 from holdfast_agents_port.port import AgentsPort
 from holdfast_agents_port.registrar import Registrar, hash_of
 from holdfast_agents_port.tls import ServerIdentity
@@ -50,6 +52,16 @@ class PortInThread:
         )
         self.store.commit([Insert(row)])
         return token.text().reveal()
+
+    def joined(self, folder: Path) -> tuple[Identity, IdentityStore]:
+        """What the host's agent keeps in `folder` once it has joined here."""
+        request, key = new_request("host1")
+        secret = JoinToken.read(Secret(self.token())).secret.reveal()
+        _, issued = self.registrar.join(secret, request, "127.0.0.1")
+        identity = Identity(UUID, "host1", (f"127.0.0.1:{self.number}",))
+        store = IdentityStore(folder)
+        store.save(identity, issued.certificate, key, self.registrar.authority.certificate)
+        return identity, store
 
     def close(self) -> None:
         self.run(self.port.stop())

@@ -12,11 +12,8 @@ import pytest
 from agents_site import HYPERVISOR
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import Hypervisor
-from holdfast.model.secret import Secret
 from holdfast.model.views import Beat, LifeGrant, VmReport
-from holdfast.protocol.tokens import JoinToken
 from holdfast_agent.agent import Agent
-from holdfast_agent.identity import Identity, IdentityStore, new_request
 from holdfast_agent.ledger import Ledger
 from holdfast_agent.steward import Steward
 from holdfast_agent.storage.lease import uptime
@@ -56,13 +53,6 @@ class Owner:
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[PortInThread]:
-    made = PortInThread(tmp_path / "port")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def other(port: PortInThread, tmp_path: Path) -> Iterator[AgentsPort]:
     """A second server of the same cloud, linked with the first; no agent knows it."""
 
@@ -76,22 +66,12 @@ def other(port: PortInThread, tmp_path: Path) -> Iterator[AgentsPort]:
     port.run(made.stop())
 
 
-def joined(port: PortInThread, folder: Path) -> tuple[Identity, IdentityStore]:
-    request, key = new_request("host1")
-    secret = JoinToken.read(Secret(port.token())).secret.reveal()
-    _, issued = port.registrar.join(secret, request, "127.0.0.1")
-    identity = Identity(UUID, "host1", (f"127.0.0.1:{port.number}",))
-    store = IdentityStore(folder)
-    store.save(identity, issued.certificate, key, port.registrar.authority.certificate)
-    return identity, store
-
-
 @pytest.mark.parametrize("through", ["its own connection", "another server"])
 def test_the_agent_heeds_its_owners_grants_alone(
     port: PortInThread, other: AgentsPort, tmp_path: Path, through: str
 ) -> None:
     """Of this boot, of a beat that it sent, of no earlier owner: from when it sent that beat, whichever way it came."""
-    identity, store = joined(port, tmp_path / "agent")
+    identity, store = port.joined(tmp_path / "agent")
     server = port.port if through == "its own connection" else other
     owner, watch = Owner(), Adrift()
     port.loop.call_soon_threadsafe(server.switchboard.attach, UUID, owner)

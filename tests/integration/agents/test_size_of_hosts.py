@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -11,11 +10,8 @@ import pytest
 from agents_site import HYPERVISOR
 from holdfast.hooks.heartbeat import HeartbeatDriver
 from holdfast.hooks.hypervisor import Hypervisor
-from holdfast.model.secret import Secret
 from holdfast.model.views import Beat, VmReport
-from holdfast.protocol.tokens import JoinToken
 from holdfast_agent.agent import Agent
-from holdfast_agent.identity import Identity, IdentityStore, new_request
 from holdfast_agent.ledger import Ledger
 from holdfast_agent.steward import Steward
 from holdfast_agent.storage.watch import NoStorageWatch
@@ -44,28 +40,11 @@ class Listener:
         pass
 
 
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[PortInThread]:
-    made = PortInThread(tmp_path / "port")
-    yield made
-    made.close()
-
-
-def joined(port: PortInThread, folder: Path) -> tuple[Identity, IdentityStore]:
-    request, key = new_request("host1")
-    secret = JoinToken.read(Secret(port.token())).secret.reveal()
-    _, issued = port.registrar.join(secret, request, "127.0.0.1")
-    identity = Identity(UUID, "host1", (f"127.0.0.1:{port.number}",))
-    store = IdentityStore(folder)
-    store.save(identity, issued.certificate, key, port.registrar.authority.certificate)
-    return identity, store
-
-
 def test_a_size_that_is_known_between_greeting_and_welcome_is_said(
     port: PortInThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The greeting carries the kernel's word; the driver's comes while the server still looks the host up."""
-    identity, store = joined(port, tmp_path / "agent")
+    identity, store = port.joined(tmp_path / "agent")
     listener, greeted = Listener(), threading.Event()
     port.loop.call_soon_threadsafe(port.port.switchboard.attach, UUID, listener)
 

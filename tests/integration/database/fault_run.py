@@ -30,7 +30,7 @@ from holdfast.hooks.store import Insert
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_conformance.mariadb_network import CableNetwork
 from holdfast_conformance.mariadb_replication import PASSWORD as REPLICATION_PASSWORD
-from holdfast_conformance.mariadb_replication import SEMI_SYNC, follow, replica_status, wait_caught_up
+from holdfast_conformance.mariadb_replication import SEMI_SYNC, follow, is_streaming, replica_status, wait_caught_up
 from holdfast_conformance.mariadb_replication import USER as REPLICATION_USER
 from holdfast_conformance.store_rows import event
 from holdfast_store.store import SqlStore
@@ -272,7 +272,7 @@ class FaultRun:
 
 def _is_current(replica: MariaDb, source: MariaDb) -> bool:
     status = replica_status(replica)
-    if not status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes":
+    if not is_streaming(status):
         return False
     position = source.value("@@gtid_binlog_pos")
     return bool(replica.value(f"MASTER_GTID_WAIT('{position}', 5)") == 0)

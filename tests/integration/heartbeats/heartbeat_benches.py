@@ -91,14 +91,11 @@ def chap_server() -> Iterator[IscsiServer]:
     yield from _tgtd(chap=True)
 
 
-class NfsBench(HeartbeatBench):
-    """A pool of its own on the real export."""
+class ServedBench(HeartbeatBench):
+    """A pool on a real server, which can be made to stand still."""
 
-    def __init__(self, server: NfsServer) -> None:
-        self.server = server
-        uuid = f"pool-{random.randrange(1 << 48)}"
-        self._pool = PoolView(uuid, "nfs-pool", "NetworkFilesystem", "nfs", server.address, 0, str(server.share))
-        self.folder = server.share / ".holdfast-heartbeats" / uuid
+    def __init__(self, server: NfsServer | IscsiServer, pool: PoolView) -> None:
+        self.server, self._pool = server, pool
 
     @property
     def pool(self) -> PoolView:
@@ -113,6 +110,16 @@ class NfsBench(HeartbeatBench):
         """It goes on."""
         self.server.signal(signal.SIGCONT)
 
+
+class NfsBench(ServedBench):
+    """A pool of its own on the real export."""
+
+    def __init__(self, server: NfsServer) -> None:
+        uuid = f"pool-{random.randrange(1 << 48)}"
+        pool = PoolView(uuid, "nfs-pool", "NetworkFilesystem", "nfs", server.address, 0, str(server.share))
+        super().__init__(server, pool)
+        self.folder = server.share / ".holdfast-heartbeats" / uuid
+
     def refuse_writes(self) -> None:
         """Nobody may write into the folder: the server does not write as root."""
         subprocess.run(["chattr", "+i", str(self.folder)], check=True)
@@ -124,28 +131,15 @@ class NfsBench(HeartbeatBench):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class IscsiBench(HeartbeatBench):
+class IscsiBench(ServedBench):
     """The LUN, blank for each test."""
 
     def __init__(self, server: IscsiServer) -> None:
-        self.server = server
         with server.disk.open("r+b") as disk:
             disk.write(bytes(2 << 20))
         uuid = f"pool-{random.randrange(1 << 48)}"
-        self._pool = PoolView(uuid, "iscsi-pool", "IscsiLUN", "iscsi", server.address, 3260, f"/{TARGET}/1")
-
-    @property
-    def pool(self) -> PoolView:
-        """The pool."""
-        return self._pool
-
-    def make_unreachable(self) -> None:
-        """The target stands still."""
-        self.server.signal(signal.SIGSTOP)
-
-    def make_reachable(self) -> None:
-        """It goes on."""
-        self.server.signal(signal.SIGCONT)
+        pool = PoolView(uuid, "iscsi-pool", "IscsiLUN", "iscsi", server.address, 3260, f"/{TARGET}/1")
+        super().__init__(server, pool)
 
     def refuse_writes(self) -> None:
         """The LUN is read-only."""

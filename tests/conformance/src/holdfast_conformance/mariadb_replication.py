@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast_conformance.mariadb import MariaDb
@@ -76,12 +76,17 @@ def replica_status(server: MariaDb) -> dict[str, Any]:
     return rows[0] if rows else {}
 
 
+def is_streaming(status: Mapping[str, Any]) -> bool:
+    """Whether both replication threads of a server with that `replica_status` run."""
+    return bool(status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes")
+
+
 def wait_connected(replica: MariaDb, seconds: float = 30.0) -> None:
     """Return when both of its replication threads run."""
     until = time.monotonic() + seconds
     while True:
         status = replica_status(replica)
-        if status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes":
+        if is_streaming(status):
             return
         seen = {key: status.get(key) for key in ("Slave_IO_State", "Last_IO_Error", "Last_SQL_Error")}
         assert time.monotonic() < until, f"server {replica.number} does not replicate: {seen}"
