@@ -52,6 +52,40 @@ def test_an_outage_of_all_storage_resets_no_host(make_bed: Callable[..., Bed], s
     assert "again" in ended
 
 
+def storage_words(bed: Bed, host: str) -> list[str]:
+    """What an explanation of the host says of its storage."""
+    return [line for line in bed.managers[bed.owner(host)].explain_host(host)["waitingfor"] if "its storage" in line]
+
+
+@pytest.mark.parametrize("silent", [1, 20])
+def test_a_host_that_connects_anew_with_its_storage_back_is_adrift_no_more(bed: Bed, silent: int) -> None:
+    """Its last beat before the connection broke said adrift, and no beat after it does: nothing old is told of it."""
+    bed.world.set_pool("pool1", up=False)
+    bed.run(20)
+    assert storage_words(bed, "h1")
+    for server in bed.managers:
+        bed.cut("agent", server, "h1")
+    bed.world.set_pool("pool1", up=True)
+    bed.run(silent)
+    for server in bed.managers:
+        bed.mend("agent", server, "h1")
+    bed.run(3)
+    assert storage_words(bed, "h1") == []
+    assert "again" in told(bed, "h1")[-1]
+
+
+def test_a_host_in_doubt_is_not_said_to_be_granted_life(bed: Bed) -> None:
+    """It fell silent while it was adrift: what is granted to nobody is not told as if it were."""
+    bed.add_vm("vm1", 1)
+    bed.world.set_pool("pool1", up=False)
+    bed.run(20)
+    assert storage_words(bed, "h1")
+    for server in bed.managers:
+        bed.cut("agent", server, "h1")
+    bed.run_until(lambda: bed.state(1) is not HAState.AVAILABLE, 10)
+    assert storage_words(bed, "h1") == []
+
+
 def test_a_host_that_alone_loses_its_storage_is_left_to_reset_itself(bed: Bed) -> None:
     """Its neighbours reach the pool: its VMs belong there, as fast as without any grants."""
     vm = bed.add_vm("vm1", 1)

@@ -102,9 +102,14 @@ class LifeGrants:
                 self._send(actor, grant)
 
     def words(self, uuid: str) -> tuple[str, ...]:
-        """What there is to say of a host that is adrift, for an explanation; () of any other."""
-        spell = self._spells.get(uuid)
-        if spell is None or uuid not in self._desk.links.adrift:
+        """What there is to say of a host that is adrift, for an explanation; () of any other.
+
+        Of a host in doubt as well: whatever its last beat said, it is granted nothing.
+        """
+        spell, actor = self._spells.get(uuid), self._hosts.actors.get(uuid)
+        if spell is None or actor is None or uuid not in self._desk.links.adrift:
+            return ()
+        if not self._desk.is_undoubted(actor.host):
             return ()
         return () if spell.told is Turn.OVER else (f"its storage: {spell.told}",)
 

@@ -55,7 +55,8 @@ class Links:
         self._wake = wake
         self.links: dict[str, Link] = {}
         self.adrift: dict[str, None] = {}
-        """Uuids of hosts whose newest beat said that none of their pools takes their heartbeats."""
+        """Uuids of hosts whose newest beat said that none of their pools takes their heartbeats. A new connection alone
+        says nothing of that; its first beat does."""
         self.connections: deque[tuple[str, str]] = deque()
         """(host uuid, boot id) of agents that connected, for the loop to reconcile."""
         self.heard_again: deque[str] = deque()
@@ -99,7 +100,7 @@ class Links:
         link.sequence = beat.sequence
         link.armed = beat.watchdog_armed
         link.heard_at = self._clock.monotonic()
-        if beat.adrift or link.adrift_beat is not None:
+        if beat.adrift or beat.host_uuid in self.adrift:  # also where the connection that said so is gone
             self._note_adrift(link, beat)
         if link.told_silent:
             self.heard_again.append(beat.host_uuid)
