@@ -20,10 +20,17 @@ BREAKING: dict[str, dict[str, str]] = {
     " + (confirmations - 1) x kvm.ha.power.check.interval": {"kvm.ha.fence.timeout": "6.5"},
     "cluster.heartbeat.threshold > 2 x cluster.heartbeat.interval": {"cluster.heartbeat.threshold": "2000"},
     "ha.watchdog.margin > 1 + 0.0005 x (ha.storage.lease + ha.watchdog.time)": {"ha.watchdog.margin": "1"},
-    "ha.storage.lease > 2 x ha.storage.beat.interval": {"ha.storage.lease": "2"},
+    "ha.storage.lease > 2 x ha.storage.beat.interval": {
+        "ha.storage.beat.interval": "5",
+        "ha.storage.beat.stale": "8",
+    },
     "kvm.ha.power.off.max.interval > kvm.ha.power.check.interval": {
         "kvm.ha.power.off.max.interval": "1",
         "kvm.ha.power.check.interval": "1",
+    },
+    "ha.storage.lease / 2 > ping.interval + cluster.heartbeat.interval / 1000 + 2": {
+        "ping.interval": "1.5",
+        "cluster.heartbeat.interval": "1500",
     },
 }
 

@@ -208,6 +208,9 @@ _SLACKS: dict[str, Callable[..., float]] = {
     ),
     "ha.storage.lease > 2 x ha.storage.beat.interval": lambda lease, beat: lease - 2 * beat,
     "kvm.ha.power.off.max.interval > kvm.ha.power.check.interval": lambda longest, gap: longest - gap,
+    "ha.storage.lease / 2 > ping.interval + cluster.heartbeat.interval / 1000 + 2": lambda lease, beat, renewal: (
+        lease / 2 - beat - renewal / 1000 - 2.0
+    ),
 }
 
 INEQUALITIES: tuple[Inequality, ...] = tuple(
@@ -249,15 +252,23 @@ INEQUALITIES: tuple[Inequality, ...] = tuple(
             ("kvm.ha.power.off.max.interval", "kvm.ha.power.check.interval"),
             "OFF readings would expire before the next one is taken",
         ),
+        (
+            "ha.storage.lease / 2 > ping.interval + cluster.heartbeat.interval / 1000 + 2",
+            ("ha.storage.lease", "ping.interval", "cluster.heartbeat.interval"),
+            "in an outage of all storage a host's lease could end before its owner's grant of life comes, "
+            "and its watchdog could reset it",
+        ),
     )
 )
 
 
-def contradictions(settings: Settings, clusters: Iterable[int] = (0,)) -> list[str]:
+def contradictions(
+    settings: Settings, clusters: Iterable[int] = (0,), rules: Iterable[Inequality] = INEQUALITIES
+) -> list[str]:
     """One sentence per inequality that does not hold in one of the clusters (0: the global values)."""
     found = []
     for cluster in clusters:
-        for rule in INEQUALITIES:
+        for rule in rules:
             slack = rule.slack(settings, cluster=cluster)
             if slack <= 0:
                 values = ", ".join(f"{name} = {settings.number(name, cluster=cluster):g}" for name in rule.names)

@@ -503,6 +503,15 @@ def test_terms_that_contradict_each_other_promise_nothing(bed: Bed) -> None:
     assert "ha.watchdog.margin" in bed.guardian.problems()["terms"]
 
 
+def test_a_lease_too_short_for_grants_is_promised_all_the_same(bed: Bed) -> None:
+    """Grants only spare a host; what makes the proof is not worse for want of them."""
+    bed.begin(orders(A, storage_lease="5"))
+    bed.beaten("a")
+    bed.guardian._step()
+    assert bed.guardian.watchdog_armed()
+    assert not bed.guardian.problems().get("terms")
+
+
 @pytest.mark.parametrize("bad", [{"storage_lease": "soon"}, {"self_fence_action": "panic"}, {"storage_lease": "-3"}])
 def test_nonsense_in_the_orders_promises_nothing(bed: Bed, bad: dict[str, str]) -> None:
     """And beats go on."""

@@ -163,6 +163,7 @@ def test_a_setting_of_one_cluster_is_in_effect_there_alone(api, store):
         ("kvm.ha.fence.on.storage.heartbeat.failure", "true", "allowed is false"),
         ("integration.api.port", "8096", "integration_port"),
         ("ha.storage.beat.stale", "2.5", "ha.storage.beat.stale > ha.storage.beat.interval + 2 does not hold"),
+        ("ping.interval", "5", "ha.storage.lease / 2 > ping.interval + cluster.heartbeat.interval / 1000 + 2 does not"),
     ],
 )
 def test_a_bad_value_is_refused_and_changes_nothing(api, store, name, value, said):

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.errors import InvalidRequest
 from holdfast.model.views import HostOrders, PoolView, VmSpec
-from holdfast.settings import CATALOGUE, Settings, contradictions
+from holdfast.settings import CATALOGUE, INEQUALITIES, Settings, contradictions
 
 ACTIONS: Final = ("none", "stop", "reboot")
 SLACK_SECONDS: Final = 2.0
@@ -17,6 +17,8 @@ _NAMES: Final = (
     "ha.watchdog.time",
     "ha.watchdog.margin",
 )
+_RULES: Final = tuple(rule for rule in INEQUALITIES if set(rule.names) <= set(_NAMES))
+"""What the promise rests on. Others do not break it, and some of their settings this host is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_terms(orders: HostOrders) -> LeaseTerms:
     if action not in ACTIONS:
         return LeaseTerms(orders.pools, orders.ha, problem=f"ha.self.fence.action is {action!r}, which is unknown")
     known = {name: text for name, text in orders.settings.items() if name in CATALOGUE}
-    contradiction = "; ".join(contradictions(Settings(known)))
+    contradiction = "; ".join(contradictions(Settings(known), rules=_RULES))
     interval, stale, lease, watchdog, margin = values
     return LeaseTerms(orders.pools, orders.ha, interval, stale, lease, watchdog, margin, action, contradiction)
 
