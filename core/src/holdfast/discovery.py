@@ -124,7 +124,7 @@ class _Finder(NamedExtensionManager[Any]):
 def discover() -> Catalogue:
     """Read the metadata of everything installed, now. Imports no plugin; unreadable metadata is logged and skipped."""
     importlib.invalidate_caches()
-    return Catalogue(entry for distribution in _installed() for entry in _entries(distribution))
+    return Catalogue(entry for installed in _installed() for entry in _entries(*installed))
 
 
 def describe(error: BaseException) -> str:
@@ -141,30 +141,38 @@ def extension_point(name: str) -> Point:
         raise PluginError(f'there is no extension point "{name}"; there are: {listed(POINTS)}') from None
 
 
-def _installed() -> Iterator[Distribution]:
-    """Each distribution once: the first on the path hides later ones of the same name, as it does for imports."""
+def _installed() -> Iterator[tuple[Distribution, str, str]]:
+    """Each distribution once, with name and version: the first on the path hides later ones of the same name, as it
+    does for imports."""
     seen = set()
     for distribution in distributions():
-        name = _name(distribution)
+        name, version = _identity(distribution)
         key = name.lower().replace("_", "-").replace(".", "-")
         if key not in seen:
             seen.add(key)
-            yield distribution
+            yield distribution, name, version
 
 
-def _name(distribution: Distribution) -> str:
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Name and version, of the head of the metadata alone: to parse every long description below it, as
+    `Distribution.metadata` does, takes most of the time in which a command starts."""
+    # Those are the names that the file goes by, in the order that importlib.metadata looks for them.
+    text = next((text for name in ("METADATA", "PKG-INFO", "") if (text := distribution.read_text(name))), "")
+    fields: dict[str, str] = {}
+    for line in text.partition("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.lower(), value.strip())
     # A half-removed distribution has no METADATA; what is left of it must not hide anything else.
-    metadata: Any = distribution.metadata
-    return str((metadata and metadata["Name"]) or f"(unnamed, {getattr(distribution, '_path', 'unknown place')})")
+    name = fields.get("name") or f"(unnamed, {getattr(distribution, '_path', 'unknown place')})"
+    return name, fields.get("version") or "(no version)"
 
 
-def _entries(distribution: Distribution) -> Iterator[Entry]:
+def _entries(distribution: Distribution, name: str, version: str) -> Iterator[Entry]:
     groups = {point.group: point.name for point in POINTS.values()}
     try:
         found = [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
-        name, version = _name(distribution), str(distribution.metadata["Version"] or "(no version)")
     except Exception as error:
-        log.warning("metadata of %s cannot be read and is skipped: %s", _name(distribution), describe(error))
+        log.warning("metadata of %s cannot be read and is skipped: %s", name, describe(error))
         return
     for entry_point in dict.fromkeys(found):
         point = groups[entry_point.group]
