@@ -31,6 +31,9 @@ T = TypeVar("T")
 PATIENCE = 90.0
 """Seconds after which something that should have come true is a failure; generous, for busy machines."""
 
+_PAUSE = 0.2
+"""Seconds between two looks. Each look is work for the server too, and several sites share the machine."""
+
 
 class Site:
     """As a context manager it only promises that the server is ended."""
@@ -72,7 +75,7 @@ class Site:
         """UUID of the host that the VMs start on."""
         return self.cloud.hosts[self.cloud.victim]
 
-    def until(self, what: str, look: Callable[[], T | None], seconds: float = PATIENCE, pause: float = 0.02) -> T:
+    def until(self, what: str, look: Callable[[], T | None], seconds: float = PATIENCE, pause: float = _PAUSE) -> T:
         """What `look` returns once that is true."""
         return self.waiting.until(what, seconds, look, pause)
 

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.slow
 _ON_THE_WAY = ("Suspect", "Checking", "Fencing", "Fenced")
 _LAST_SECOND = 6.5
 """The recovery takes about so long."""
+_CLOSE_LOOK = 0.02
+"""Seconds between two looks for the moment to kill at: some last no longer than a few of them."""
 
 
 def _state(*states: str) -> Callable[[Site], bool]:
@@ -40,7 +42,7 @@ POINTS: dict[str, Callable[[Site], bool]] = {
 def _at(point: str) -> Callable[[Site], None]:
     def act(site: Site) -> None:
         site.order_off()
-        site.until(point, lambda: POINTS[point](site))
+        site.until(point, lambda: POINTS[point](site), pause=_CLOSE_LOOK)
         site.kill_and_restart()
 
     return act
@@ -53,7 +55,7 @@ def _before(site: Site) -> None:
 
 def _twice(site: Site) -> None:
     _at("the host is Fencing")(site)
-    site.until("the first restart is permitted", lambda: _placed(site))
+    site.until("the first restart is permitted", lambda: _placed(site), pause=_CLOSE_LOOK)
     site.kill_and_restart()
 
 
