@@ -92,7 +92,7 @@ def until(what: str, look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         if found:
             return found
         assert time.monotonic() < end, f"this never came true: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def write(engine: sa.Engine, statement: str) -> None:

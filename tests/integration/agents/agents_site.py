@@ -344,5 +344,5 @@ def until(what: str, look: Callable[[], T], seconds: float = PATIENCE) -> T:
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
     return found
