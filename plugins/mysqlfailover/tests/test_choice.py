@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from holdfast_mysqlfailover.choice import Answers, Memory, choose
+from holdfast_mysqlfailover.hearing import Ears, listened
 from holdfast_mysqlfailover.history import History, mariadb_history
 from holdfast_mysqlfailover.judging import reason_of_loss, reasons_to_stay
 from holdfast_mysqlfailover.node import Channel, Node, Refused, Writer
@@ -39,6 +40,14 @@ def _node(
 
 def _memory(**changes: object) -> Memory:
     return replace(Memory({A: 1, B: 2, C: 3}, known=mariadb_history("0-1-10"), known_of=1), **changes)  # type: ignore[arg-type]
+
+
+def _ears(*answers: tuple[float, Node]) -> Ears:
+    """After these answers, each that many seconds before all nodes that are judged: those were asked at 0."""
+    ears: Ears = {}
+    for age, node in answers:
+        ears = listened(ears, [replace(node, asked=-age, answered=-age)])
+    return ears
 
 
 ROW = Writer(4, 1)
@@ -83,28 +92,68 @@ def test_a_silent_writer_is_replaced_only_after_its_replica_was_asked_twice() ->
     quiet = _node(2, ROW, 1)
     hears = replace(quiet, channels=(_channel(1, contact=("binlog.1", "220")),))
     assert "asked again" in choose({A: SILENT, B: quiet}, _memory()).reasons[1]
-    choice = choose({A: SILENT, B: quiet}, _memory(before=((2.0, {2: quiet}),)))
+    choice = choose({A: SILENT, B: quiet}, _memory(ears=_ears((2.0, quiet), (0.1, quiet))))
     assert (choice.action, choice.host, choice.gone) == ("take", B, frozenset())
-    choice = choose({A: SILENT, B: hears}, _memory(before=((2.0, {2: quiet}),)))
-    assert choice.action == "wait"
-    assert "only this server is cut off" in choice.reasons[1]
+    for ears in (_ears((2.0, quiet)), _ears((2.0, quiet), (1.0, hears))):
+        choice = choose({A: SILENT, B: hears}, _memory(ears=ears))
+        assert choice.action == "wait"
+        assert choice.listening
+        assert "only this server is cut off" in choice.reasons[1]
+    choice = choose({A: SILENT, B: hears}, _memory(ears=_ears((4.0, quiet), (2.0, hears))))
+    assert choice.action == "take", "what it took in late is long past"
 
 
 def test_a_replica_is_given_the_time_in_which_it_must_have_heard_a_living_writer() -> None:
     """Longer than its heartbeat: a second look before that proves nothing."""
     for heartbeat, age, said in ((1.0, 1.2, "asked again"), (30.0, 30.0, "asked again"), (0.0, 99.0, "no heartbeat")):
         quiet = _node(2, ROW, 1, channels=(_channel(1, heartbeat=heartbeat),))
-        choice = choose({A: SILENT, B: quiet}, _memory(before=((age, {2: quiet}),)))
+        choice = choose({A: SILENT, B: quiet}, _memory(ears=_ears((age, quiet))))
         assert said in choice.reasons[1]
-    old, young = (40.0, {2: quiet}), (0.5, {2: quiet})
     quiet = _node(2, ROW, 1, channels=(_channel(1, heartbeat=30.0),))
-    assert choose({A: SILENT, B: quiet}, _memory(before=(old, young))).action == "take"
+    assert choose({A: SILENT, B: quiet}, _memory(ears=_ears((40.0, quiet), (0.5, quiet)))).action == "take"
+
+
+def test_an_answer_counts_from_when_it_was_asked_for() -> None:
+    """One that took two seconds may be two seconds old, and tells nothing of what was heard in them."""
+    quiet = _node(2, ROW, 1)
+    ears = _ears((2.0, quiet))
+    slow = replace(quiet, asked=-1.0, answered=1.0)
+    assert "asked again" in choose({A: SILENT, B: slow}, _memory(ears=ears)).reasons[1]
+    slow_before = listened({}, [replace(quiet, asked=-3.0, answered=-1.0)])
+    assert "asked again" in choose({A: SILENT, B: quiet}, _memory(ears=slow_before)).reasons[1]
+
+
+def test_a_replica_whose_receiving_was_stopped_tells_nothing_of_a_silent_writer() -> None:
+    """It hears nobody, living or dead. One that tries and reaches nobody tells something."""
+    for changes, action in (({"receiving": False, "trying": False}, "wait"), ({"receiving": False}, "take")):
+        deaf = _node(2, ROW, 1, channels=(_channel(1, **changes),))
+        choice = choose({A: SILENT, B: deaf}, _memory(ears=_ears((9.0, deaf))))
+        assert choice.action == action
+    assert choose({A: REFUSED, B: _node(2, ROW, 1, channels=(_channel(1, trying=False),))}, _memory()).action == "take"
+
+
+def test_no_replica_takes_over_while_another_still_hears_the_silent_writer() -> None:
+    """Whichever of them is fit to take over."""
+    unfit = _node(2, ROW, 1, read_only=True)
+    hears, quiet = replace(unfit, channels=(_channel(1, contact=("binlog.1", "220")),)), _node(3, ROW, 1)
+    ears = _ears((9.0, unfit), (9.0, quiet), (0.5, hears))
+    choice = choose({A: SILENT, B: hears, C: quiet}, _memory(ears=ears))
+    assert choice.action == "wait"
+    assert "b:3306: it still receives" in choice.reasons[2]
+    assert choose({A: SILENT, B: hears, C: quiet}, _memory(ears=_ears((9.0, hears), (9.0, quiet)))).host == C
+
+
+def test_a_silent_host_is_asked_for_among_the_replicas_also_before_there_is_any_writer() -> None:
+    """Nobody knows its id then, but they do."""
+    fresh = _node(2, None, 1)
+    assert "asked again" in choose({A: SILENT, B: fresh}, Memory({})).reasons[1]
+    assert choose({A: SILENT, B: fresh}, Memory({}, ears=_ears((9.0, fresh)))).action == "found"
 
 
 def test_a_writer_that_was_never_seen_is_judged_like_one_that_was() -> None:
     """After a start while it does not answer: its id is in the row."""
     hears = _node(2, ROW, 1, channels=(_channel(1, contact=("binlog.1", "220")),))
-    choice = choose({A: SILENT, B: hears}, Memory({}, before=((2.0, {2: _node(2, ROW, 1)}),)))
+    choice = choose({A: SILENT, B: hears}, Memory({}, ears=_ears((2.0, _node(2, ROW, 1)))))
     assert choice.action == "wait"
 
 

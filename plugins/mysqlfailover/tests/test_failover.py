@@ -6,10 +6,13 @@ import time
 import pytest
 from failover_site import FailoverSite, port_of, read, until, write
 from holdfast.hooks.store import Insert, Query
-from holdfast.model import Event, Host
+from holdfast.model import Event
+from holdfast.model import Host as HostRow
 from holdfast_conformance.mariadb import MariaDb
 from holdfast_conformance.mariadb_replication import replica_status, wait_caught_up, wait_connected
 from holdfast_conformance.store_rows import event, host
+from holdfast_mysqlfailover.pilot import Pilot
+from holdfast_mysqlfailover.plan import Host
 
 TABLE = "CREATE TABLE note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40)) ENGINE=InnoDB"
 
@@ -25,7 +28,7 @@ def test_writing_goes_on_when_the_first_host_is_lost(site: FailoverSite, how: st
     getattr(first, how)()
     store.commit([Insert(event())])
     assert store.count(Event, Query()) == 6
-    assert store.count(Host, Query()) == 1
+    assert store.count(HostRow, Query()) == 1
     assert second.run("SELECT COUNT(*) FROM cloud.event") == [(6,)]
     if how == "freeze":
         first.thaw()
@@ -58,6 +61,33 @@ def test_a_takeover_waits_for_what_was_received(site: FailoverSite, taker: int) 
 
 def _received(replica: MariaDb) -> str:
     return str(replica_status(replica)["Gtid_IO_Pos"])
+
+
+def test_a_takeover_from_a_silent_host_waits_no_longer_than_its_replica_is_late(
+    site: FailoverSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The replica takes in what was sent before the silence only when the host is lost already. It is listened to until
+    it must have heard a heartbeat, and taken at once: nobody gives up in between."""
+    first, second = site.servers
+    engine = site.driver({"connect_seconds": 0.6}).engine()
+    write(engine, TABLE)
+    wait_caught_up(second, first)
+    before = _received(second)
+    lose = Pilot._lose
+
+    def lose_when_it_was_received(pilot: Pilot, host: Host, reason: str) -> None:
+        second.thaw()
+        until("it is received", lambda: _received(second) != before)
+        lose(pilot, host, reason)
+
+    monkeypatch.setattr(Pilot, "_lose", lose_when_it_was_received)
+    second.freeze()
+    write(engine, "INSERT INTO note (text) VALUES ('received late')")
+    first.freeze()
+    assert port_of(engine) == second.port
+    assert read(engine, "SELECT text FROM note") == [("received late",)]
+    assert "no database host can be used" not in caplog.text
+    first.thaw()
 
 
 def test_callers_that_wait_for_an_answer_are_woken(site: FailoverSite) -> None:

@@ -93,11 +93,16 @@ def test_a_server_that_is_cut_off_alone_makes_no_second_writer(site: FailoverSit
     write(engine, TABLE)
     wait_caught_up(second, first)
     proxy.faults = WireFaults(silent=True)
-    for _ in range(3):
+    for _ in range(2):
         _wait_for(engine, "only this server is cut off")
     assert second.run("SELECT epoch FROM cloud.holdfast_writer") == [(1,)]
     proxy.faults = WireFaults()
     until("the first host serves", lambda: _port(engine) == first.port)
+    proxy.faults = WireFaults(silent=True)
+    _wait_for(engine, "only this server is cut off")
+    first.freeze()
+    until("the replica serves once it hears the first host no more", lambda: _port(engine) == second.port)
+    first.thaw()
 
 
 def _port(engine: sa.Engine) -> int:

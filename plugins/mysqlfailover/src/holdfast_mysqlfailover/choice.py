@@ -1,9 +1,10 @@
 """Which host to write to, given what each of them said. Pure: no clock, no connection."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from holdfast_mysqlfailover.hearing import Ears, signs_of_life
 from holdfast_mysqlfailover.history import History
 from holdfast_mysqlfailover.judging import Loss, reasons_against
 from holdfast_mysqlfailover.node import Node, Refused, Writer
@@ -19,7 +20,7 @@ class Memory:
 
     `known` is the last history seen on the last writer, the server `known_of`.
     `epoch` is the newest that was ever seen; `attempted` was sent to a host that did not answer, so that it may still
-    come true there. `before` are answers by server id, the last ones last, each with the seconds since then.
+    come true there. `ears`: what replicas took in since the writer fell silent, the answers to judge among it.
     `overdue`: a handover has been under way for too long, and is to be undone.
     """
 
@@ -28,7 +29,7 @@ class Memory:
     known_of: int = 0
     epoch: int = 0
     attempted: int = 0
-    before: Sequence[tuple[float, Mapping[int, Node]]] = ()
+    ears: Ears = field(default_factory=dict)
     overdue: bool = False
 
 
@@ -45,6 +46,8 @@ class Choice:
     reasons: tuple[str, ...] = ()
     handover: bool = False
     """Whether it waits for a handover to come through."""
+    listening: bool = False
+    """Whether a host could take over if it were certain that nobody hears the silent writer."""
     gone: frozenset[int] = frozenset()
     """Servers that refuse connections, so that their replicas must have noticed."""
     known: History | None = None
@@ -103,19 +106,19 @@ def _loss(nodes: Mapping[Host, Node], away: Mapping[Host, str], memory: Memory, 
     seen = {memory.servers[host] for host in away if host in memory.servers}
     # A host that cannot be told from the writer counts as the writer.
     doubtful = [answer for host, answer in away.items() if memory.servers.get(host, newest) == newest]
+    if not newest:
+        # Nobody knows yet whom the replicas receive from.
+        seen |= {channel.source for node in nodes.values() for channel in node.channels}
     lost = frozenset((seen | {newest}) - {node.server for node in nodes.values()})
-    return Loss(
-        lost,
-        known_of_lost(memory, lost),
-        any(not isinstance(answer, Refused) for answer in doubtful),
-        memory.before,
-    )
+    return Loss(lost, known_of_lost(memory, lost), any(not isinstance(answer, Refused) for answer in doubtful))
 
 
 def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory, newest: Writer) -> Choice:
     epoch = newest.epoch
     away = {host: reason for host, reason in reasons.items() if host not in nodes}
     loss = _loss(nodes, away, memory, newest.server)
+    heard = {host: list(signs_of_life(node, loss.servers, memory.ears)) for host, node in nodes.items()}
+    listening = False
     for host in sorted(nodes, key=lambda host: host.number):
         if host in reasons:
             continue
@@ -124,10 +127,13 @@ def _take_over(nodes: dict[Host, Node], reasons: dict[Host, str], memory: Memory
         against = list(reasons_against(node, loss))
         if own < epoch:
             against.append(f"it knows the writer of epoch {own} only, and another host that of epoch {epoch}")
+        if not against and loss.silent:
+            against = heard[host] + [f"{each}: {said}" for each in nodes if each != host for said in heard[each]]
+            listening |= bool(against)
         if not against:
             return Choice("take", host, gone=frozenset() if loss.silent else loss.servers, known=loss.known)
         reasons[host] = "; ".join(against)
-    return _wait(reasons)
+    return replace(_wait(reasons), listening=listening)
 
 
 def _wait(reasons: dict[Host, str]) -> Choice:

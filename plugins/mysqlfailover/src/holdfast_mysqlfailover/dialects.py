@@ -1,5 +1,6 @@
 """Asks MariaDB and MySQL for their state; the words differ, the answers become one `Node`."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ def ask(connection: "Connection[Any]", *, channels: bool = True) -> Node:
 
     `connection` is in autocommit mode. Errors of PyMySQL pass.
     """
+    asked = time.monotonic()
     is_mariadb = "mariadb" in str(connection.get_server_info()).lower()  # type: ignore[no-untyped-call]
     (row,) = _rows(connection, _MARIADB if is_mariadb else _MYSQL)
     history = mariadb_history(row["binlog"], row["applied"]) if is_mariadb else mysql_history(row["executed"])
@@ -52,6 +54,7 @@ def ask(connection: "Connection[Any]", *, channels: bool = True) -> Node:
                 "its user may not look at replication; GRANT "
                 f"{'SLAVE MONITOR' if is_mariadb else 'REPLICATION CLIENT'} ON *.* TO that user"
             )
+    writer = _writer(connection)
     return Node(
         server=int(row["server"]),
         origin=f"-{row['server']}" if is_mariadb else str(row["uuid"]).lower(),
@@ -59,9 +62,11 @@ def ask(connection: "Connection[Any]", *, channels: bool = True) -> Node:
         read_only=bool(row["read_only"]),
         history=history,
         channels=found,
-        writer=_writer(connection),
+        writer=writer,
         clock=float(row["clock"]),
         blind=blind,
+        asked=asked,
+        answered=time.monotonic(),
     )
 
 
@@ -99,6 +104,7 @@ def mariadb_channel(row: Row, history: History) -> Channel:
         contact=_words(row, ("Master_Log_File", "Read_Master_Log_Pos", "Gtid_IO_Pos", "Slave_received_heartbeats")),
         missing=missing,
         heartbeat=float(row["Slave_heartbeat_period"]),
+        trying=row["Slave_IO_Running"] != "No",
     )
 
 
@@ -116,6 +122,7 @@ def mysql_channel(row: Row, history: History) -> Channel:
         contact=_words(row, ("Source_Log_File", "Read_Source_Log_Pos", "Retrieved_Gtid_Set", "heartbeats")),
         missing=missing,
         heartbeat=float(row.get("heartbeat", 0)),
+        trying=row["Replica_IO_Running"] != "No",
     )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from pymysql.err import MySQLError
 
@@ -19,6 +19,8 @@ from holdfast_mysqlfailover.timing import Timing
 from holdfast_mysqlfailover.writer_row import number_of
 
 _LOOK_SECONDS = 0.01
+_FIRST_LOOK = 0.4
+"""Share of the time of silence for the connection that was kept, which may be dead while its host lives."""
 
 
 class Fleet:
@@ -30,16 +32,49 @@ class Fleet:
         self.attempted = 0
         """The newest epoch that was sent to a host and not answered."""
         self._scouts = {host: Scout(plan, host) for host in plan.hosts}
-        self._pool = ThreadPoolExecutor(len(plan.hosts), thread_name_prefix="holdfast-db-scout")
+        # The writer's host may be looked at while an earlier question to it is still out.
+        self._pool = ThreadPoolExecutor(len(plan.hosts) + 1, thread_name_prefix="holdfast-db-scout")
+        self._asked: dict[Host, Future[Node | str]] = {}
 
     def scout(self, host: Host) -> Scout:
         """Who looks at this host."""
         return self._scouts[host]
 
+    def begin_look(self, host: Host, *, fresh: bool) -> Future[Node]:
+        """Look at the writer's host: on the connection that is kept, unless `fresh`, then on a new one. The result is
+        its own state without channels, or what `Scout.look` raises; it comes within about the time of silence."""
+        return self._pool.submit(self._look, host, fresh)
+
+    def _look(self, host: Host, fresh: bool) -> Node:
+        scout, silence = self._scouts[host], self._timing.silence
+        with contextlib.suppress(NoAnswer):
+            return scout.look(silence * _FIRST_LOOK, channels=False, fresh=fresh)
+        return scout.look(silence * (1 - _FIRST_LOOK), channels=False, fresh=True)
+
     def survey(self, hosts: Iterable[Host]) -> dict[Host, Node | str]:
         """What each host says, or why it does not, all asked at once. Takes at most about the time of silence."""
-        asked = {host: self._pool.submit(self._ask, host) for host in hosts}
-        return {host: answer.result() for host, answer in asked.items()}
+        self.forget()
+        asked = {host: self._question(host) for host in hosts}
+        answers = {host: answer.result() for host, answer in asked.items()}
+        for host in asked:
+            del self._asked[host]
+        return answers
+
+    def hear(self, hosts: Iterable[Host], seconds: float) -> dict[Host, Node | str]:
+        """As `survey`, but only what comes within `seconds`. Who is slower is heard at a later call, and not asked
+        anew until then: an answer may be older than the call, as it says itself."""
+        asked = {self._question(host): host for host in hosts}
+        there, _ = wait(asked, seconds)
+        return {asked[each]: self._asked.pop(asked[each]).result() for each in there}
+
+    def forget(self) -> None:
+        """Drop answers that nobody came for."""
+        self._asked = {host: answer for host, answer in self._asked.items() if not answer.done()}
+
+    def _question(self, host: Host) -> Future[Node | str]:
+        if host not in self._asked:
+            self._asked[host] = self._pool.submit(self._ask, host)
+        return self._asked[host]
 
     def _ask(self, host: Host) -> Node | str:
         scout = self._scouts[host]

@@ -1,6 +1,6 @@
 """May this server be written to? Pure judgements on what servers said, with the reason for every no."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,30 +10,24 @@ from holdfast_mysqlfailover.node import Node
 MOST_BEHIND: Final = 100
 """Transactions that the first host may still lack when writing is about to go back: while it gets them, all wait."""
 
-_LATE, _LATER = 1.2, 0.15
-"""A heartbeat may be late by a fifth, and on its way for so many seconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What is known of a writer that does not answer.
 
     `servers` are the ids of all that do not answer. `known` is the last history seen on the writer, None if it was
-    never seen. `silent`: it does not even refuse. `before`: what others said while it was silent already, the last
-    answers last, each with the seconds since then.
+    never seen. `silent`: it does not even refuse.
     """
 
     servers: frozenset[int] = frozenset()
     known: History | None = None
     silent: bool = False
-    before: Sequence[tuple[float, Mapping[int, Node]]] = ()
 
 
 def reasons_against(node: Node, loss: Loss) -> tuple[str, ...]:
     """Why `node` must not take the place of a lost writer; empty if it may, once it has applied what it received.
 
-    Whatever a replica received from a writer that is silent here shows that the writer lives, and that only this
-    server is cut off from it. So a silent writer is replaced only after its replicas were asked twice.
+    For a writer that is silent rather than gone see `signs_of_life` besides.
     """
     return tuple(_against(node, loss))
 
@@ -52,38 +46,6 @@ def _against(node: Node, loss: Loss) -> Iterator[str]:
     errant = node.history.beyond(loss.known, node.origin) if loss.known is not None else History()
     if errant:
         yield f"it has diverged: the lost host never had its transactions {errant}; rebuild it from that host"
-    if loss.silent:
-        yield from _hears_the_silent(node, loss)
-
-
-def _hears_the_silent(node: Node, loss: Loss) -> Iterator[str]:
-    heartbeats = [each.heartbeat for each in node.channels if each.receiving and each.source in loss.servers]
-    if not all(heartbeats):
-        yield (
-            "its replication has no heartbeat, so nobody knows whether it hears the host that is silent here: set "
-            "MASTER_HEARTBEAT_PERIOD = 1 (SOURCE_HEARTBEAT_PERIOD on MySQL)"
-        )
-        return
-    needed = hearing_seconds(heartbeats)
-    before = [nodes[node.server] for age, nodes in loss.before if age >= needed and node.server in nodes]
-    if not before:
-        yield f"it is asked again whether it still hears the host that is silent here, which takes {needed:.1f} s"
-    elif _hears(node, before[-1], loss.servers):
-        yield "it still receives from the host that is silent here: only this server is cut off from that host"
-
-
-def hearing_seconds(heartbeats: Iterable[float]) -> float:
-    """In how many seconds a replica with such heartbeats certainly hears something of each living source."""
-    return max((_LATE * each + _LATER for each in heartbeats), default=0.0)
-
-
-def _hears(node: Node, before: Node, lost: frozenset[int]) -> bool:
-    earlier = {channel.name: channel.contact for channel in before.channels if channel.source in lost}
-    return any(
-        channel.receiving and channel.contact != earlier[channel.name]
-        for channel in node.channels
-        if channel.name in earlier
-    )
 
 
 def reason_of_loss(node: Node, known: History | None) -> str:

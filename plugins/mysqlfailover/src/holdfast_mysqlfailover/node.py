@@ -11,6 +11,7 @@ class Channel:
 
     `contact` changes whenever anything came in; `missing` is what was received but is not applied yet, "" if nothing.
     `heartbeat`: after so many seconds without anything else, a living source sends a sign of life; 0 if it never does.
+    `trying`: it receives, or would as soon as it reached its source; False where somebody or an error has stopped it.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Channel:
     contact: tuple[str, ...]
     missing: str
     heartbeat: float = 1.0
+    trying: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Node:
     """Its time, in seconds since 1970."""
     blind: str = ""
     """Why the state of replication could not be read, "" if it could."""
+    asked: float = 0.0
+    answered: float = 0.0
+    """Between these moments (monotonic seconds of this side) it was as is said here."""
 
     @property
     def missing(self) -> str:

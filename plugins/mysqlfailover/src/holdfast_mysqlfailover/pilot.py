@@ -7,7 +7,9 @@ due. Callers' threads ask where to connect, tell what broke, and wait meanwhile.
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -17,8 +19,8 @@ from pymysql.err import MySQLError, OperationalError
 from holdfast_mysqlfailover.choice import Choice, Memory, choose
 from holdfast_mysqlfailover.connection import Line
 from holdfast_mysqlfailover.fleet import Fleet
+from holdfast_mysqlfailover.hearing import Ears, listened
 from holdfast_mysqlfailover.history import History
-from holdfast_mysqlfailover.judging import hearing_seconds
 from holdfast_mysqlfailover.lines import Lines
 from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.plan import Host, Plan
@@ -32,11 +34,9 @@ from holdfast_mysqlfailover.timing import Timing
 log = logging.getLogger(__name__)
 
 _SAY_AGAIN_SECONDS = 5.0
-_FIRST_LOOK = 0.4
-"""Share of the time of silence. Earlier, a busy replica may still take in what came before; later, a takeover waits
-longer for what it would have heard."""
-_REMEMBERED = 64
-_LONGEST_HEARING = 3.0
+_DOUBT_SECONDS = 0.1
+"""How long the writer may take to answer before the others are listened to, and between two questions to them."""
+_LONGEST_LISTENING = 3.0
 NOBODY = 2003
 """MySQL's number for a host that cannot be reached."""
 
@@ -63,7 +63,7 @@ class Pilot:
         self._pause = timing.shortest_pause
         self._surveyed = self._tidied = time.monotonic()
         self._say_again = 0.0
-        self._before: deque[tuple[float, dict[int, Node]]] = deque(maxlen=_REMEMBERED)
+        self._ears: Ears = {}
         self._handover: float | None = None
 
     # --- for callers' threads -----------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ class Pilot:
             try:
                 pause = self._watch(suspected) if serving else self._search()
             except Exception:
-                if self._is_closed():
-                    return  # what it asks has been closed under it
+                if self._is_closed() or not threading.main_thread().is_alive():
+                    return  # what it asks has been closed under it, or the whole process ends
                 log.exception("the database pilot stumbled; it goes on")
                 pause = self.timing.look
             with self._change:
@@ -160,14 +160,9 @@ class Pilot:
         """Look at the serving host; the pause until the next look."""
         now, host = self.standing, self.standing.host
         assert host is not None, "somebody serves"
-        scout, guarded = self.fleet.scout(host), self.plan.fails_over
+        guarded = self.plan.fails_over
         try:
-            try:
-                node = scout.look(self.timing.silence * _FIRST_LOOK, channels=False, fresh=suspected)
-            except NoAnswer as first:
-                if guarded and not first.refused:
-                    self._remember(self._others(host))
-                node = scout.look(self.timing.silence * (1 - _FIRST_LOOK), channels=False, fresh=True)
+            node = self._look(host, suspected)
         except NoAnswer as problem:
             self._lose(host, Refused(problem) if problem.refused else str(problem))
             return 0.0
@@ -175,7 +170,7 @@ class Pilot:
             self._lose(host, words_of(problem))
             return 0.0
         self._end_orphans(host)
-        self._before.clear()
+        self._ears = {}
         if not guarded:
             return self.timing.look
         self._servers[host], self._known, self._known_of = node.server, node.history, node.server
@@ -193,32 +188,61 @@ class Pilot:
             return 0.0
         return self._return.pause(self.timing.look)
 
+    def _look(self, host: Host, suspected: bool) -> Node:
+        """Look at the serving host, and listen meanwhile to whether the others hear it. Raises as `Scout.look`."""
+        looking = self.fleet.begin_look(host, fresh=suspected)
+        if self.plan.fails_over:
+            self.fleet.forget()
+            while not wait((looking,), _DOUBT_SECONDS).done:
+                self._listen(each for each in self.plan.hosts if each != host)
+        return looking.result()
+
     def _search(self) -> float:
         """Find a host to write to; the pause until the next attempt if there is none."""
-        answers = self.fleet.survey(self.plan.hosts)
-        pause = self._act(answers)
-        self._remember({host: answer for host, answer in answers.items() if isinstance(answer, Node)})
-        return pause
+        answers: dict[Host, Node | str] = {}
+        self.fleet.forget()
+        while True:
+            answers |= self._listen(self.plan.hosts)
+            if len(answers) == len(self.plan.hosts):
+                return self._act(answers)
+            # While one is silent, the others are asked again and again.
+            self._rest(_DOUBT_SECONDS)
+
+    def _listen(self, hosts: Iterable[Host]) -> dict[Host, Node | str]:
+        answers = self.fleet.hear(hosts, _DOUBT_SECONDS)
+        self._ears = listened(self._ears, (answer for answer in answers.values() if isinstance(answer, Node)))
+        return answers
+
+    def _rest(self, seconds: float) -> None:
+        with self._change:
+            self._change.wait_for(self._is_closed, seconds)
 
     def _lose(self, host: Host, reason: str) -> None:
         now = self.standing
         log.warning("database host %s is lost (%s)", host, reason)
         self._to(replace(now, phase="moving", generation=now.generation + 1, reasons=(f"{host}: {reason}",)))
         self.lines.cut_all(now.generation)
-        if not isinstance(reason, Refused):
-            self._let_it_be_heard()
         answers: dict[Host, Node | str] = {host: reason}
-        answers.update(self.fleet.survey(each for each in self.plan.hosts if each != host))
+        answers |= self.fleet.survey(each for each in self.plan.hosts if each != host)
+        until = time.monotonic() + _LONGEST_LISTENING
+        while self._choice(answers).listening and time.monotonic() < until and not self._is_closed():
+            # A busy replica may take in late what came before.
+            self._rest(_DOUBT_SECONDS)
+            answers |= self._listen(self.plan.hosts)
         self._pause = self.timing.shortest_pause
         self._act(answers)
+
+    def _choice(self, answers: dict[Host, Node | str]) -> Choice:
+        nodes = {host: answer for host, answer in answers.items() if isinstance(answer, Node)}
+        if self.plan.fails_over:
+            return choose(answers, self._memory())
+        return Choice("serve", next(iter(nodes))) if nodes else _nobody(answers)
 
     def _act(self, answers: dict[Host, Node | str]) -> float:
         nodes = {host: answer for host, answer in answers.items() if isinstance(answer, Node)}
         self._servers.update({host: node.server for host, node in nodes.items()})
-        if not self.plan.fails_over:
-            choice = Choice("serve", next(iter(nodes))) if nodes else _nobody(answers)
-        else:
-            choice = choose(answers, self._memory())
+        choice = self._choice(answers)
+        if self.plan.fails_over:
             self._handover = (self._handover or time.monotonic()) if choice.handover else None
         if choice.host is not None and self._carry_out(choice, nodes, answers):
             return 0.0
@@ -228,14 +252,9 @@ class Pilot:
     def _memory(self) -> Memory:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
-        before = [(now - moment, nodes) for moment, nodes in self._before]
         return Memory(
-            self._servers, self._known, self._known_of, self._epoch.value, self.fleet.attempted, before, overdue
+            self._servers, self._known, self._known_of, self._epoch.value, self.fleet.attempted, self._ears, overdue
         )
-
-    def _remember(self, nodes: dict[Host, Node]) -> None:
-        """Keep what others said while the writer does not answer."""
-        self._before.append((time.monotonic(), {node.server: node for node in nodes.values()}))
 
     def _carry_out(self, choice: Choice, nodes: dict[Host, Node], answers: dict[Host, Node | str]) -> bool:
         host = choice.host
@@ -264,20 +283,6 @@ class Pilot:
         self.serve(host, 0 if read_only else epoch, read_only=read_only)
         return True
 
-    def _let_it_be_heard(self) -> None:
-        """Wait until the replicas must have heard something of a silent writer that lives, unless that takes long."""
-        if self._before:
-            moment, nodes = self._before[-1]
-            needed = hearing_seconds(channel.heartbeat for node in nodes.values() for channel in node.channels)
-            pause = moment + needed - time.monotonic()
-            if 0 < pause < _LONGEST_HEARING:
-                with self._change:
-                    self._change.wait_for(self._is_closed, pause)
-
-    def _others(self, host: Host) -> dict[Host, Node]:
-        answers = self.fleet.survey(each for each in self.plan.hosts if each != host)
-        return {each: answer for each, answer in answers.items() if isinstance(answer, Node)}
-
     def _wait(self, reasons: tuple[str, ...], denied: bool) -> float:
         now, moment = self.standing, time.monotonic()
         if now.reasons != reasons or moment >= self._say_again:
@@ -298,7 +303,7 @@ class Pilot:
         log.warning("database host %s serves%s", host, f" (writer epoch {epoch})" if epoch else "")
         self._served, self._pause = True, self.timing.shortest_pause
         self._epoch.rise(epoch)
-        self._before.clear()
+        self._ears = {}
         self._handover = None
         self._elsewhere = count()
         self._return.begin(host)
