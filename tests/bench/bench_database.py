@@ -1,16 +1,18 @@
 """The database driver: what it costs per statement, and how long writing stands still when the primary is lost.
 
-    python tests/bench/bench_database.py [--full]
+    python tests/bench/bench_database.py [--full] [--only overhead|reads|kill|silence|kill-java|silence-java]
 
-Two MariaDB servers replicate to each other, in network namespaces so that a cable can be pulled (needs root). Beside
-the driver: a plain SQLAlchemy engine over PyMySQL for the cost, and MariaDB Connector/J for all of it where a JDK and
-Debian's `libmariadb-java` are installed.
+Each part takes less than five minutes, with --full as well. Two MariaDB servers replicate to each other, in network
+namespaces so that a cable can be pulled (needs root). Beside the driver: a plain SQLAlchemy engine over PyMySQL for the
+cost, and MariaDB Connector/J for all of it where a JDK and Debian's `libmariadb-java` are installed.
 
 Cost is compared in pairs: rounds by turns, a ratio for each pair, and the median and the quartiles of the ratios, so
-that what else the machine does falls on both alike.
+that what else the machine does falls on both alike. Whether a figure is more than noise the quartiles tell, and the row
+"plain twice", in which the plain engine is compared with another one of its kind.
 """
 
 import argparse
+import gc
 import itertools
 import logging
 import statistics
@@ -18,7 +20,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -37,6 +40,7 @@ from measuring import show
 
 THREADS = 16
 Clock = Callable[[], float]
+Part = Callable[[FailoverSite, CableNetwork, bool], None]
 
 
 def plain_engine(server: MariaDb) -> sa.Engine:
@@ -87,34 +91,49 @@ def in_threads(work: Callable[[sa.Engine, int, list[float]], None], engine: sa.E
 
 def overhead(site: FailoverSite, rounds: int) -> list[dict[str, str]]:
     """Rounds by turns, so that whatever else the machine does falls on both alike."""
-    driver, plain = site.driver().engine(), plain_engine(site.servers[0])
-    with driver.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(20))")
-        connection.exec_driver_sql("INSERT INTO note (text) VALUES ('one')")
+    driver, plain, other = site.driver().engine(), plain_engine(site.servers[0]), plain_engine(site.servers[0])
+    _make_table(site)
     rows = []
-    for name, work, count, threads, clock in (
-        ("read by key, CPU", statements, 300, 1, time.thread_time),
-        ("insert, CPU", inserts, 200, 1, time.thread_time),
-        ("read by key, 1 thread", statements, 300, 1, time.perf_counter),
-        (f"read by key, {THREADS} threads", statements, 60, THREADS, time.perf_counter),
-        ("insert, 1 thread", inserts, 200, 1, time.perf_counter),
-        (f"insert, {THREADS} threads", inserts, 40, THREADS, time.perf_counter),
-        ("10 inserts and commit, 1 thread", batches, 10, 1, time.perf_counter),
+    for name, work, count, threads, clock, compared in (
+        ("read by key, CPU", statements, 300, 1, time.thread_time, driver),
+        ("read by key, CPU, plain twice", statements, 300, 1, time.thread_time, other),
+        ("insert, CPU", inserts, 200, 1, time.thread_time, driver),
+        ("insert, CPU, plain twice", inserts, 200, 1, time.thread_time, other),
+        ("read by key, 1 thread", statements, 300, 1, time.perf_counter, driver),
+        (f"read by key, {THREADS} threads", statements, 60, THREADS, time.perf_counter, driver),
+        (f"read by key, {THREADS} threads, plain twice", statements, 60, THREADS, time.perf_counter, other),
+        ("insert, 1 thread", inserts, 200, 1, time.perf_counter, driver),
+        (f"insert, {THREADS} threads", inserts, 60, THREADS, time.perf_counter, driver),
+        (f"insert, {THREADS} threads, plain twice", inserts, 60, THREADS, time.perf_counter, other),
+        ("10 inserts and commit, 1 thread", batches, 10, 1, time.perf_counter, driver),
     ):
         rounds_of: dict[str, list[list[float]]] = {"plain": [], "driver": []}
         for number in range(rounds):
-            turns = [("plain", plain), ("driver", driver)]
+            turns = [("plain", plain), ("driver", compared)]
             for who, engine in turns if number % 2 else reversed(turns):
-                taken: list[float] = in_threads(work, engine, count) if threads > 1 else []
-                if threads == 1:
-                    work(engine, count, taken, clock)
+                with _no_collection():
+                    taken: list[float] = in_threads(work, engine, count) if threads > 1 else []
+                    if threads == 1:
+                        work(engine, count, taken, clock)
                 rounds_of[who].append(taken)
         row = {"what": name}
         for label, measure in (("median", statistics.median), ("p99", _p99)):
             row[label] = _compared(rounds_of, measure)
         rows.append(row)
     plain.dispose()
+    other.dispose()
     return rows
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no collection of garbage fall into a round by chance: all of it before, for both alike."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _compared(rounds_of: dict[str, list[list[float]]], measure: Callable[[Sequence[float]], float]) -> str:
@@ -250,26 +269,70 @@ def failover(site: FailoverSite, network: CableNetwork, how: str, rounds: int) -
     }
 
 
+def _make_table(site: FailoverSite) -> None:
+    site.servers[0].run(
+        "CREATE TABLE cloud.note (id BIGINT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(20))",
+        "INSERT INTO cloud.note (text) VALUES ('one')",
+    )
+
+
+def _overhead(site: FailoverSite, _network: CableNetwork, full: bool) -> None:
+    show("overhead per statement", overhead(site, 60 if full else 10))
+
+
+def _reads(site: FailoverSite, _network: CableNetwork, full: bool) -> None:
+    _make_table(site)
+    show("beside Connector/J", yardstick_reads(site, 5 if full else 2, site.folder))
+
+
+def _lost(how: str) -> Part:
+    def run(site: FailoverSite, network: CableNetwork, full: bool) -> None:
+        show("losses of the primary", [failover(site, network, how, 20 if full else 3)])
+
+    return run
+
+
+def _lost_by_java(how: str) -> Part:
+    def run(site: FailoverSite, network: CableNetwork, full: bool) -> None:
+        _make_table(site)
+        show("losses of the primary", [yardstick_losses(site, network, how, 10 if full else 2, site.folder)])
+
+    return run
+
+
+PARTS: dict[str, Part] = {
+    "overhead": _overhead,
+    "reads": _reads,
+    "kill": _lost("kill -9"),
+    "silence": _lost("silence"),
+    "kill-java": _lost_by_java("kill -9"),
+    "silence-java": _lost_by_java("silence"),
+}
+JAVA = ("reads", "kill-java", "silence-java")
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="20 losses of each kind instead of 3")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--full", action="store_true", help="20 losses of each kind instead of 3, 60 pairs instead of 10"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=[name for name in PARTS if name not in JAVA or is_here()]
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     logging.getLogger("holdfast_mysqlfailover").setLevel(logging.ERROR)
-    folder = Path(tempfile.mkdtemp())
-    with CableNetwork() as network, MariaDbLab(folder) as lab:
-        site = FailoverSite(folder, [lab.server(**network.place()) for _ in range(2)])
-        site.prepare()
-        show("overhead per statement", overhead(site, 40 if arguments.full else 10))
-        if is_here():
-            show("beside Connector/J", yardstick_reads(site, 5 if arguments.full else 2, folder))
-        losses = 20 if arguments.full else 3
-        rows = [failover(site, network, how, losses) for how in ("kill -9", "silence")]
-        site.close()  # or the driver would follow what the yardstick does
-        if is_here():
-            rows += [yardstick_losses(site, network, how, losses // 2, folder) for how in ("kill -9", "silence")]
-        show("losses of the primary", rows)
+    for name in arguments.only:
+        # Servers of its own for each, so that each can be had alone.
+        folder = Path(tempfile.mkdtemp())
+        with CableNetwork() as network, MariaDbLab(folder) as lab:
+            site = FailoverSite(folder, [lab.server(**network.place()) for _ in range(2)])
+            site.prepare()
+            try:
+                PARTS[name](site, network, arguments.full)
+            finally:
+                site.close()
 
 
 if __name__ == "__main__":
