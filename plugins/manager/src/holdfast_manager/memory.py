@@ -4,19 +4,25 @@ Whoever awaits `commit` goes on only once his batch is on disk, or knows that it
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from holdfast.errors import Conflict, DeadlineExceeded, InvalidRequest, OutcomeUnknown, StoreUnavailable
-from holdfast.hooks.store import Change, Insert, Query, Store, Update
+from holdfast.hooks.store import Change, Query, Store
 from holdfast.model.rows import Row
 from holdfast.runtime import Runtime
+
+from holdfast_manager.merging import Merged
 
 R = TypeVar("R", bound=Row)
 
 READ_SECONDS = 10.0
 WRITE_SECONDS = 10.0
-_LARGEST_GROUP = 64
+_LARGEST_GROUP = 256
+_MOST_CHANGES = 3000
+"""Whoever waits for a batch waits for all that is written with it. One batch may be larger."""
+
+Waiting = tuple[tuple[Change, ...], asyncio.Future[tuple[int, ...]]]
 
 
 class Memory:
@@ -26,7 +32,7 @@ class Memory:
         self._store = store
         self._readers = runtime.pool("store-read", 4)
         self._writers = runtime.pool("store-write", 1)
-        self._waiting: list[tuple[tuple[Change, ...], asyncio.Future[tuple[int, ...]]]] = []
+        self._waiting: list[Waiting] = []
         self._writing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -58,55 +64,49 @@ class Memory:
     async def _write_all(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting[:_LARGEST_GROUP], self._waiting[_LARGEST_GROUP:]
+                count = _together(self._waiting)
+                group, self._waiting = self._waiting[:count], self._waiting[count:]
                 await self._write_group(group)
         finally:
             self._writing = False
 
-    async def _write_group(self, group: list[tuple[tuple[Change, ...], asyncio.Future[tuple[int, ...]]]]) -> None:
-        if len(group) > 1:
-            together = [change for changes, _ in group for change in changes]
-            try:
-                ids = await self._commit(together)
-            except (Conflict, InvalidRequest):
-                pass  # somebody's batch was refused, and nothing written: find out whose, one by one
-            except Exception as problem:
-                for _, done in group:
-                    _fail(done, problem)
-                return
-            else:
-                for changes, done in group:
-                    count = sum(isinstance(change, Insert) for change in changes)
-                    _settle(done, ids[:count])
-                    ids = ids[count:]
-                return
-        for changes, done in group:
-            try:
-                _settle(done, await self._commit(changes))
-            except Exception as problem:
-                _fail(done, problem)
-
-    async def _commit(self, changes: Sequence[Change]) -> tuple[int, ...]:
+    async def _write_group(self, group: Sequence[Waiting]) -> None:
         try:
-            return await self._writers.call(WRITE_SECONDS, self._store.commit, changes)
+            shares = await self._commit([changes for changes, _ in group])
+        except Exception as problem:
+            if len(group) > 1 and isinstance(problem, (Conflict, InvalidRequest)):
+                # Somebody's batch was refused, and nothing written: find out whose, by halves.
+                half = len(group) // 2
+                await self._write_group(group[:half])
+                await self._write_group(group[half:])
+                return
+            for _, done in group:
+                _fail(done, problem)
+        else:
+            for (_, done), ids in zip(group, shares, strict=True):
+                _settle(done, ids)
+
+    async def _commit(self, batches: Sequence[Sequence[Change]]) -> list[tuple[int, ...]]:
+        try:
+            return await self._writers.call(WRITE_SECONDS, self._write, batches)
         except DeadlineExceeded as late:
             raise OutcomeUnknown(f"the store did not confirm a batch within {WRITE_SECONDS:g} s") from late
 
-
-def side_by_side(changes: Iterable[Change]) -> list[Change]:
-    """The same batch with like changes next to each other: the store sends those together, which is far quicker.
-
-    For batches that touch no row twice: there the order means nothing.
-    """
-    return sorted(changes, key=_shape)
+    def _write(self, batches: Sequence[Sequence[Change]]) -> list[tuple[int, ...]]:
+        if len(batches) == 1:
+            return [self._store.commit(batches[0])]
+        merged = Merged(batches)
+        return merged.shares(self._store.commit(merged.changes))
 
 
-def _shape(change: Change) -> tuple[int, str, str]:
-    if isinstance(change, Insert):
-        return (2, type(change.row).TABLE, "")
-    if isinstance(change, Update):
-        return (1, change.record.TABLE, " ".join(change.values))
-    return (0, "", "")
+def _together(waiting: Sequence[Waiting]) -> int:
+    """How many of those that wait, from the first on, are written together."""
+    changes = 0
+    for count, (batch, _) in enumerate(waiting[:_LARGEST_GROUP]):
+        changes += len(batch)
+        if count and changes > _MOST_CHANGES:
+            return count
+    return min(len(waiting), _LARGEST_GROUP)
 
 
 def _settle(done: asyncio.Future[tuple[int, ...]], ids: tuple[int, ...]) -> None:

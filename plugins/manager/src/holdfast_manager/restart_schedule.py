@@ -14,7 +14,7 @@ from holdfast.model.states import OPEN_STEPS
 from holdfast_manager.desk import Desk
 from holdfast_manager.inventory import Inventory
 from holdfast_manager.journal import as_json
-from holdfast_manager.memory import side_by_side
+from holdfast_manager.merging import side_by_side
 
 
 async def schedule_restarts(desk: Desk, host: Host, proof: Proof) -> list[Change]:

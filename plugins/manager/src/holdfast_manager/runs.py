@@ -32,7 +32,7 @@ from holdfast.model.views import DiskSpec, NicSpec, PoolView, VmSpec
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
-from holdfast_manager.memory import side_by_side
+from holdfast_manager.merging import side_by_side
 from holdfast_manager.shared_reads import SharedReads
 
 log = logging.getLogger("holdfast.manager.runs")

@@ -21,6 +21,8 @@ from holdfast_store.encoding import Encoding
 from holdfast_store.failures import translated
 from holdfast_store.statements import Statements
 
+_AT_ONCE = 500
+
 
 class UnevenGroup(Exception):
     """Some of many like updates found no row. Undo the batch and carry it out one by one, to see which."""
@@ -43,6 +45,8 @@ class Batches:
                 ids += self._insert(connection, [each.row for each in group if isinstance(each, Insert)])
             elif isinstance(first, Update):
                 self._update(connection, [each for each in group if isinstance(each, Update)])
+            elif isinstance(first, OwnedBy):
+                self._require_owners(connection, [each for each in group if isinstance(each, OwnedBy)])
             else:
                 for each in group:
                     self._apply(connection, each)
@@ -92,9 +96,7 @@ class Batches:
                 )
 
     def _apply(self, connection: sa.Connection, change: Change) -> None:
-        if isinstance(change, OwnedBy):
-            self._require_owner(connection, change)
-        elif isinstance(change, Expect):
+        if isinstance(change, Expect):
             self._require(connection, change.record, change.id, change.values)
         elif isinstance(change, Delete):
             self._delete(connection, change)
@@ -133,15 +135,21 @@ class Batches:
             value = moments.rounded(value)
         return bool(decode(column, raw, row_id, self._cipher) == value)
 
-    def _require_owner(self, connection: sa.Connection, change: OwnedBy) -> None:
+    def _require_owners(self, connection: sa.Connection, group: Sequence[OwnedBy]) -> None:
+        hosts = sorted({change.host_id for change in group})
+        epochs: dict[int, int] = {}
         with translated("read ha_config"):
-            epoch = connection.scalar(self._statements.owner, {"host_id": change.host_id})
-        if epoch is None:
-            raise StaleOwner(f"host {change.host_id} has no row in ha_config, so nobody owns it")
-        if epoch != change.epoch:
-            raise StaleOwner(
-                f"host {change.host_id} is owned under epoch {epoch}, but the batch came from epoch {change.epoch}"
-            )
+            for start in range(0, len(hosts), _AT_ONCE):
+                found = connection.execute(self._statements.owners, {"host_ids": hosts[start : start + _AT_ONCE]})
+                epochs |= dict(map(tuple, found))
+        for change in group:
+            epoch = epochs.get(change.host_id)
+            if epoch is None:
+                raise StaleOwner(f"host {change.host_id} has no row in ha_config, so nobody owns it")
+            if epoch != change.epoch:
+                raise StaleOwner(
+                    f"host {change.host_id} is owned under epoch {epoch}, but the batch came from epoch {change.epoch}"
+                )
 
 
 def _key_of(result: sa.CursorResult[Any]) -> int:

@@ -20,12 +20,13 @@ class Statements:
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Statement] = {}
         owners = TABLES[HaConfig].c
-        self.owner: sa.Select[Any] = (
-            sa.select(owners.owner_epoch)
-            .where(owners.resource_id == sa.bindparam("host_id"), owners.resource_type == "Host")
+        self.owners: sa.Select[Any] = (
+            sa.select(owners.resource_id, owners.owner_epoch)
+            .where(owners.resource_id.in_(sa.bindparam("host_ids", expanding=True)), owners.resource_type == "Host")
+            .order_by(owners.id)
             .with_for_update()
         )
-        """The owner epoch of the host `host_id`, locked."""
+        """Id and owner epoch of each of the hosts `host_ids`, locked."""
 
     def insert(self, record: type[Row]) -> sa.Insert:
         """One new row."""
