@@ -21,7 +21,7 @@ from cloud import Fleet, Hub, WatchedStore, fill, open_store, written_tables
 from holdfast.model import HAState
 from holdfast_coordinator_local.coordinator import LocalCoordinator
 from holdfast_manager.manager import Manager
-from holdfast_manager.real_runtime import RealRuntime, collect_rarely
+from holdfast_manager.real_runtime import RealRuntime, prepare_process
 
 _PER_CLUSTER = 32
 _WINDOW = 5.0
@@ -46,7 +46,7 @@ async def measure(folder: Path, hosts: int, seconds: float, fresh: bool) -> dict
         fill(store, hosts, _PER_CLUSTER)
     watched = WatchedStore(store)
     fleet = Fleet(bmc_seconds=0.01, start_seconds=0.5)
-    collect_rarely()
+    prepare_process()
     runtime = RealRuntime()
     coordinator = LocalCoordinator({"path": str(folder / "lock")})
     manager = Manager("bench", runtime, watched, coordinator, Hub(fleet))  # type: ignore[arg-type]

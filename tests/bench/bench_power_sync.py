@@ -31,7 +31,7 @@ from holdfast.model import Oobm, PowerAction, PowerState, Secret
 from holdfast.model.views import BmcView
 from holdfast_coordinator_local.coordinator import LocalCoordinator
 from holdfast_manager.manager import Manager
-from holdfast_manager.real_runtime import RealRuntime, collect_rarely
+from holdfast_manager.real_runtime import RealRuntime, prepare_process
 from holdfast_oobm_ipmi.driver import IpmiOobm
 
 INTERVAL = 10.0
@@ -84,7 +84,7 @@ async def measure(folder: Path, count: int, seconds: float) -> list[dict[str, An
         place = {"address": "127.0.0.1", "port": port, "username": USER, "password": Secret(PASSWORD)}
         store.commit([Update(Oobm, row.id, place)])
     fleet, runtime = Fleet(bmc_seconds=0.01, start_seconds=0.5), RealRuntime()
-    collect_rarely()
+    prepare_process()
     coordinator = LocalCoordinator({"path": str(folder / "lock")})
     manager = Manager("bench", runtime, store, coordinator, IpmiHub(fleet, driver))  # type: ignore[arg-type]
     fleet.start()

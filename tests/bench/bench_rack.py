@@ -29,7 +29,7 @@ from holdfast.hooks.store import Insert, Update
 from holdfast.model import HaConfig, HAState, Permit, Vm
 from holdfast_coordinator_local.coordinator import LocalCoordinator
 from holdfast_manager.manager import Manager
-from holdfast_manager.real_runtime import RealRuntime, collect_rarely
+from holdfast_manager.real_runtime import RealRuntime, prepare_process
 
 _PER_CLUSTER = 50
 _VMS_PER_HOST = 20
@@ -78,7 +78,7 @@ async def measure(folder: Path, hosts: int, dead: int, whole_clusters: bool) -> 
     watched = WatchedStore(store)
     fleet = Fleet(bmc_seconds=0.02, start_seconds=0.5)
     fleet.house(store)
-    collect_rarely()
+    prepare_process()
     runtime = RealRuntime()
     coordinator = LocalCoordinator({"path": str(folder / "lock")})
     manager = Manager("bench", runtime, watched, coordinator, Hub(fleet))  # type: ignore[arg-type]

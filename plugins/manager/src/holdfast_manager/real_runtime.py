@@ -1,24 +1,26 @@
 """Time, threads and chance of the real world."""
 
-import asyncio
-import contextlib
 import gc
+import os
 import random
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
-from holdfast.errors import DeadlineExceeded
 from holdfast.runtime import CallPool, Clock
 
+from holdfast_manager.thread_pool import ThreadCallPool
+
 _YOUNG_OBJECTS = 100_000
+_TURN_SECONDS = 0.001
+_IDENTITIES_AT_ONCE = 256
 _SIDE_BY_SIDE = 512
 """Calls that other calls wait for: fence devices of hosts that have several."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -34,77 +36,38 @@ class RealClock:
         return time.time()
 
 
-class ThreadCallPool:
-    """Blocking calls in threads of their own; a call that hangs costs this pool one thread, and nobody else any."""
+def prepare_process() -> None:
+    """Set the interpreter of this process up for an event loop beside many busy threads.
 
-    def __init__(self, name: str, limit: int) -> None:
-        self._limit = limit
-        self._name = name
-        self._threads = ThreadPoolExecutor(limit, thread_name_prefix=f"holdfast-{name}")
+    The garbage collector runs seldom: a list of 20,000 VMs makes it look for cycles twenty times over all that lives,
+    which takes longer than the reading, in the very seconds in which hosts die. Rows and evidence have no cycles: they
+    go when they are let go of.
 
-    @property
-    def limit(self) -> int:
-        """How many calls run at once."""
-        return self._limit
-
-    def resize(self, limit: int) -> None:
-        """New calls go to new threads, `limit` of them; the old threads end once they have done what they were given.
-
-        Until then both work.
-        """
-        if limit == self._limit:
-            return
-        old, self._limit = self._threads, limit
-        self._threads = ThreadPoolExecutor(limit, thread_name_prefix=f"holdfast-{self._name}")
-        old.shutdown(wait=False)
-
-    async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in a thread; `DeadlineExceeded` when `deadline` seconds have passed without a result."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-
-        def run() -> None:
-            if answer.done():
-                return
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as problem:
-                tell(answer.set_exception, problem)
-            else:
-                tell(answer.set_result, result)
-
-        def tell(settle: Callable[[Any], None], what: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                loop.call_soon_threadsafe(_settle, answer, settle, what)
-
-        timer = loop.call_later(deadline, self._expire, answer, deadline)
-        try:
-            self._threads.submit(run)
-            return await answer
-        finally:
-            timer.cancel()
-
-    def _expire(self, answer: "asyncio.Future[Any]", deadline: float) -> None:
-        if not answer.done():
-            answer.set_exception(DeadlineExceeded(f"no answer within {deadline:g} s ({self._name})"))
-
-    def close(self) -> None:
-        """Take no more calls; threads that hang are left behind."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def collect_rarely() -> None:
-    """Let the garbage collector of this process run seldom.
-
-    A list of 20,000 VMs makes it look for cycles twenty times over all that lives, which takes longer than the reading,
-    in the very seconds in which hosts die. Rows and evidence have no cycles: they go when they are let go of.
+    Threads take turns quickly: whenever the event loop has let go of the interpreter, each busy thread may keep it for
+    an interval. With the usual 5 ms and a store full of readers the loop stood still for seconds, and lost its lease.
     """
     gc.set_threshold(_YOUNG_OBJECTS, 50, 50)
+    sys.setswitchinterval(_TURN_SECONDS)
 
 
-def _settle(answer: "asyncio.Future[Any]", settle: Callable[[Any], None], what: Any) -> None:
-    if not answer.done():  # else it came too late
-        settle(what)
+class Identities:
+    """Random uuids, out of random bytes that are fetched for many at once. Thread-safe.
+
+    Each fetch lets go of the interpreter, and an event loop that does that gets it back only when all busy threads have
+    had their turns.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._bytes = b""
+
+    def next(self) -> str:
+        """A new one."""
+        with self._guard:
+            if not self._bytes:
+                self._bytes = os.urandom(_IDENTITIES_AT_ONCE * 16)
+            mine, self._bytes = self._bytes[:16], self._bytes[16:]
+        return str(uuid.UUID(bytes=mine, version=4))
 
 
 class SideBySide:
@@ -150,7 +113,8 @@ class RealRuntime:
         self._clock = RealClock()
         self._pools: list[ThreadCallPool] = []
         self._side_by_side = SideBySide()
-        self._random = random.SystemRandom()
+        self._random = random.Random()  # noqa: S311 - for jitter; seeded once, it fetches nothing
+        self._identities = Identities()
 
     @property
     def clock(self) -> Clock:
@@ -178,7 +142,7 @@ class RealRuntime:
 
     def uuid(self) -> str:
         """A random uuid."""
-        return str(uuid.uuid4())
+        return self._identities.next()
 
     def random(self) -> float:
         """A number in [0, 1)."""

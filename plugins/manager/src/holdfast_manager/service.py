@@ -8,7 +8,7 @@ from holdfast.hooks.service import ServiceContext
 
 from holdfast_manager.agent_drivers import AgentDrivers
 from holdfast_manager.manager import Manager
-from holdfast_manager.real_runtime import RealRuntime, collect_rarely
+from holdfast_manager.real_runtime import RealRuntime, prepare_process
 
 
 class ManagerService:
@@ -23,7 +23,7 @@ class ManagerService:
     @hookimpl
     async def start(self, context: ServiceContext) -> None:
         """Begin to watch."""
-        collect_rarely()
+        prepare_process()
         plugins = AgentDrivers(context.plugins, context.live)
         self._manager = Manager(context.name, self._runtime, context.store, context.coordinator, plugins, context.bell)
         self._manager.address = context.live.get("agents.address", self._manager.address)
