@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from holdfast.errors import StoreUnavailable
 from holdfast.hooks.store import Query
-from holdfast.model import Vm
+from holdfast.model import Permit, StoragePool, Vm
+from holdfast_manager.disks_of_hosts import DisksOfHosts
+from holdfast_manager.runs_of_hosts import RunsOfHosts
 from holdfast_manager.shared_reads import SharedReads
 from manager_bed import Bed
 
@@ -49,6 +51,61 @@ def test_those_who_ask_at_once_share_one_reading(bed: Bed) -> None:
     found = _ask(bed, all_at_once())
     assert [[row.id for row in rows] for rows in found] == [[3], [1], [], [3]]
     assert asked == [[1, 3, 99]]
+
+
+def test_many_keys_are_asked_for_as_one(bed: Bed) -> None:
+    """Rows come by key and then by id; no key, no reading. Further conditions hold for all."""
+    desk = bed.managers["ms1"].desk
+    bed.edit(Vm, 5, name="gone", state="Expunging")
+    reads = SharedReads(desk, Vm, "host_id", {"name": "vm2"}, {"state": ("Running", "Stopped")})
+    by_id, asked = SharedReads(desk, Vm, "id"), _watch(bed)
+
+    async def all_at_once() -> list[list[Vm]]:
+        return await asyncio.gather(by_id.of_each((7, 3)), by_id.of(4), by_id.of_each(()))
+
+    assert [[row.id for row in rows] for rows in _ask(bed, all_at_once())] == [[3, 7], [4], []]
+    assert asked == [[3, 4, 7]]
+    bed.edit(Vm, 8, host_id=2)
+    desk.memory.select = type(desk.memory).select.__get__(desk.memory)  # type: ignore[method-assign]
+    assert [row.id for row in _ask(bed, reads.of_each((2, 1)))] == [1, 3, 4, 6, 7, 8]
+
+
+def test_hosts_that_die_together_are_read_together(make_bed: Callable[..., Bed]) -> None:
+    """Three hosts of twelve: what ran on them is asked for for several of them at once."""
+    bed = make_bed(hosts=12, servers=1)
+    lost = [bed.add_vm(f"vm{number}", number) for number in range(1, 4)]
+    asked = []
+    memory = bed.managers["ms1"].desk.memory
+    select = memory.select
+
+    async def watched(record: Any, query: Query) -> Any:
+        if record is Permit:
+            asked.append(query)
+            await asyncio.sleep(0.3)  # a store that has much to do
+        return await select(record, query)
+
+    memory.select = watched  # type: ignore[method-assign]
+    for number in range(1, 4):
+        bed.machine(f"h{number}").power_off("power loss")
+    bed.run_until(lambda: all(bed.vm(vm).run_epoch == 2 for vm in lost), 20, step=0.01)
+    by_host = [query.among["host_id"] for query in asked if "host_id" in query.among]
+    assert {host for hosts in by_host for host in hosts} == {1, 2, 3}
+    assert any(len(hosts) > 1 for hosts in by_host)
+    assert not [query for query in asked if "host_id" in query.equal]
+
+
+def test_disks_that_nobody_can_look_at_are_not_asked_for(bed: Bed) -> None:
+    """A pool without a heartbeat driver."""
+    manager = bed.managers["ms1"]
+    disks = DisksOfHosts(manager.desk, RunsOfHosts(manager.desk))
+    host = manager.desk.inventory.hosts[1]
+    assert list(_ask(bed, disks.of(host)).values()) == [tuple(f"vm{number}.qcow2" for number in range(1, 9))]
+    bed.edit(StoragePool, 1, heartbeat="")
+    _ask(bed, manager.refresh_inventory())
+    asked = _watch(bed)
+    bed.run(6)
+    assert _ask(bed, disks.of(host)) == {}
+    assert asked == []
 
 
 def test_who_asks_during_a_reading_gets_a_later_one(bed: Bed) -> None:

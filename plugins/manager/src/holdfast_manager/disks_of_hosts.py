@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.hooks.store import Query
-from holdfast.model import Host, Permit, PermitState, Vm
+from holdfast.model import Host
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.runs import root_disk
+from holdfast_manager.runs_of_hosts import RunsOfHosts
 
 _KEPT_SECONDS = 5.0
 """A suspect host is looked at twice a second; what its permits say changes far less often."""
@@ -24,8 +24,9 @@ class _Known:
 class DisksOfHosts:
     """Asks the store, now and then. Event loop only."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, runs: RunsOfHosts) -> None:
         self._desk = desk
+        self._runs = runs
         self._known: dict[int, _Known] = {}
 
     async def of(self, host: Host) -> Mapping[str, tuple[str, ...]]:
@@ -43,15 +44,12 @@ class DisksOfHosts:
         return known.disks
 
     async def _read(self, host: Host) -> Mapping[str, tuple[str, ...]]:
-        memory, ended = self._desk.memory, {"state": PermitState.ENDED}
-        here = await memory.select(Permit, Query(equal={"host_id": host.id}, unequal=ended))
-        vm_ids = sorted({permit.vm_id for permit in here})
-        if not vm_ids:
-            return {}
-        opened = await memory.select(Permit, Query(among={"vm_id": vm_ids}, unequal=ended))
-        elsewhere = {permit.vm_id for permit in opened if permit.host_id != host.id}
+        if not self._desk.inventory.ha_pools(host):
+            return {}  # there is nobody to ask about them
+        vm_ids = {permit.vm_id for permit in await self._runs.permits(host.id)}
+        elsewhere = {permit.vm_id for permit in await self._runs.permits_of(vm_ids) if permit.host_id != host.id}
         found: dict[str, list[str]] = {}
-        for vm in await memory.select(Vm, Query(among={"id": vm_ids}, order=("id",))):
+        for vm in await self._runs.vms(vm_ids):
             pool = self._desk.inventory.pools.get(vm.pool_id or 0)
             if pool is not None and vm.id not in elsewhere:
                 found.setdefault(pool.uuid, []).append(root_disk(vm, self._desk.inventory.pool_view(pool)).file)

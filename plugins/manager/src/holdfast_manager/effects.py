@@ -28,7 +28,7 @@ from holdfast.engine.incident import (
 )
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
 from holdfast.hooks.provider import ActionOutcome, HaProvider
-from holdfast.hooks.store import Change, OwnedBy, Query, Update
+from holdfast.hooks.store import Change, OwnedBy, Update
 from holdfast.model import (
     Evidence,
     HAState,
@@ -36,8 +36,6 @@ from holdfast.model import (
     HostStatus,
     Kind,
     Opinion,
-    Permit,
-    PermitState,
     PowerAction,
     ResourceState,
 )
@@ -46,6 +44,7 @@ from holdfast_manager.degraded_alert import DegradedAlert
 from holdfast_manager.desk import Desk
 from holdfast_manager.disks_of_hosts import DisksOfHosts
 from holdfast_manager.restart_schedule import schedule_restarts
+from holdfast_manager.runs_of_hosts import RunsOfHosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +66,8 @@ class Effects:
         self._desk = desk
         self._hosts = hosts
         self._kick_restarts = kick_restarts
-        self._disks = DisksOfHosts(desk)
+        self._runs = RunsOfHosts(desk)
+        self._disks = DisksOfHosts(desk, self._runs)
         self._degraded = DegradedAlert(desk)
 
     # --- in the same batch as the decision ----------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Effects:
 
     async def _proven(self, actor: "HostActor", decision: Proven) -> list[Change]:
         """Fenced, runs ended and restarts scheduled: one batch, so that no crash can come between them."""
-        changes = await schedule_restarts(self._desk, actor.host, decision.proof)
+        changes = await schedule_restarts(self._desk, self._runs, actor.host, decision.proof)
         actor.keep.pop("roster", None)
         actor.keep.pop("quarantined_from", None)
         now = self._desk.journal.now()
@@ -270,9 +270,7 @@ class Effects:
         """Write down which runs were on the host, now that no other can join them (S8)."""
         while self._may_act(actor) and actor.record.token == token:
             try:
-                live = await self._desk.memory.select(
-                    Permit, Query(equal={"host_id": actor.host.id}, unequal={"state": PermitState.ENDED})
-                )
+                live = await self._runs.permits(actor.host.id)
                 actor.keep["roster"] = sorted([permit.vm_id, permit.run_epoch] for permit in live)
                 if not await actor.remember(*await self._quarantine_again(actor), token=token):
                     return

@@ -1,36 +1,32 @@
 """The step from proof to restarts: which runs the proof ends, and which VMs are to start again elsewhere.
 
-Pure but for two reads: it returns the changes that go into the batch which stores the proof.
+Pure but for its reads: it returns the changes that go into the batch which stores the proof.
 """
 
+import asyncio
 from dataclasses import replace
 
 from holdfast.engine.explain import evidence_json
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, Update
 from holdfast.model import Host, Json, Permit, PermitState, Proof, StoragePool, Vm, VmState, Work, WorkReason, WorkStep
 from holdfast.model.evidence import ProofKind
-from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.inventory import Inventory
 from holdfast_manager.journal import as_json
 from holdfast_manager.merging import side_by_side
+from holdfast_manager.runs_of_hosts import RunsOfHosts
 
 
-async def schedule_restarts(desk: Desk, host: Host, proof: Proof) -> list[Change]:
+async def schedule_restarts(desk: Desk, runs: RunsOfHosts, host: Host, proof: Proof) -> list[Change]:
     """End every run that may be live on a host that is proven dead, and schedule the restarts."""
-    live = await desk.memory.select(Permit, Query(equal={"host_id": host.id}, unequal={"state": PermitState.ENDED}))
+    live = await runs.permits(host.id)
     if not live:
         return []
-    vms = {vm.id: vm for vm in await desk.memory.select(Vm, Query(among={"id": sorted({p.vm_id for p in live})}))}
-    others = await desk.memory.select(Permit, Query(among={"vm_id": sorted(vms)}, unequal={"state": PermitState.ENDED}))
+    vms = {vm.id: vm for vm in await runs.vms({permit.vm_id for permit in live})}
+    others, works = await asyncio.gather(runs.permits_of(vms), runs.works(vms))
     elsewhere: dict[int, Permit] = {p.vm_id: p for p in others if p.host_id != host.id}
-    open_work = {
-        work.instance_id: work
-        for work in await desk.memory.select(
-            Work, Query(among={"instance_id": sorted(vms), "step": OPEN_STEPS}, order=("id",))
-        )
-    }
+    open_work = {work.instance_id: work for work in works}
     proof_json = proof_as_json(proof)
     changes: list[Change] = []
     for permit in live:

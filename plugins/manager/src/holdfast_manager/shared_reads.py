@@ -1,10 +1,10 @@
-"""Reads of single keys that are asked for at the same time, made as one: starts come by the thousand after a rack died.
+"""Reads by key that are asked for at the same time, made as one: starts come by the thousand after a rack died.
 
 Nothing is kept: whoever asks gets what a reading finds that began after he asked.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -39,33 +39,49 @@ class SharedReads(Generic[R]):
     One reading at a time: while it is underway, those who ask gather for the next.
     """
 
-    def __init__(self, desk: Desk, record: type[R], field: str, unequal: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        record: type[R],
+        field: str,
+        unequal: Mapping[str, Any] | None = None,
+        among: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`unequal` and `among` are further conditions on the rows, as those of a query."""
         self._desk = desk
         self._record = record
         self._field = field
         self._key = attrgetter(field)
         self._unequal = unequal or {}
+        self._among = among or {}
         self._gathering: _Turn[R] | None = None
         self._one = asyncio.Lock()
 
     async def of(self, key: int) -> list[R]:
         """The rows whose field is `key`. Raises what the store raises."""
+        return await self.of_each((key,))
+
+    async def of_each(self, keys: Collection[int]) -> list[R]:
+        """The rows whose field is one of `keys`, by key and then by id. Raises what the store raises."""
+        if not keys:
+            return []
         turn = self._gathering
         if turn is None or len(turn.keys) >= _AT_ONCE:
             turn = self._gathering = _Turn()
             self._desk.spawn(self._read(turn)).add_done_callback(turn.end)
-        turn.keys.add(key)
+        turn.keys.update(keys)
         await turn.ended.wait()
         if turn.problem is not None:
             raise turn.problem
-        return turn.rows.get(key, [])
+        return [row for key in sorted(set(keys)) for row in turn.rows.get(key, ())]
 
     async def _read(self, turn: _Turn[R]) -> None:
         try:
             async with self._one:
                 if self._gathering is turn:
                     self._gathering = None
-                query = Query(among={self._field: sorted(turn.keys)}, unequal=self._unequal)
+                among = {self._field: sorted(turn.keys), **self._among}
+                query = Query(among=among, unequal=self._unequal, order=("id",))
                 found = await self._desk.memory.select(self._record, query)
             for row in found:
                 turn.rows.setdefault(self._key(row), []).append(row)

@@ -78,6 +78,12 @@ class Table:
         for name, value in query.equal.items():
             if name in self._index:
                 return [self.rows[row_id] for row_id in self._index[name].get(value, ())]
+        for name, values in query.among.items():
+            if name == "id":
+                return [self.rows[value] for value in dict.fromkeys(values) if value in self.rows]
+            if name in self._index:
+                index = self._index[name]
+                return [self.rows[row_id] for value in dict.fromkeys(values) for row_id in index.get(value, ())]
         return self.rows.values()
 
     def find(self, query: Query) -> list[Any]:
