@@ -1,6 +1,7 @@
 """Stores to test: on SQLite, and on a real MariaDB server."""
 
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from holdfast.hooks.database import Database
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
 from holdfast_mysqlfailover.driver import MySqlDatabase
+from holdfast_store.options import WRITE_OPTION
 from holdfast_store.revisions import needed_revision
 from holdfast_store.sqlite import SqliteDatabase
 from holdfast_store.store import SqlStore
+from holdfast_store.upgrade import upgrade
 
 Opener = Callable[[], Database]
 
@@ -80,18 +83,31 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
         yield Databases(server)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows, to copy: making them takes longer than most of what is tested."""
+    folder = tmp_path_factory.mktemp("migrated")
+    database = SqliteDatabase({"data_dir": str(folder)})
+    with database.engine().connect().execution_options(**{WRITE_OPTION: True}) as connection, connection.begin():
+        upgrade(connection, frozenset())
+    database.close()
+    return folder / "holdfast.db"
+
+
 @pytest.fixture(params=["sqlite", "mariadb"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Makes drivers for one database that is empty at first, as several processes would."""
     made: list[Database] = []
+    # Whoever asks for a store gets tables anyway.
+    is_lent = "store" in request.fixturenames
     if request.param == "sqlite":
+        if is_lent:
+            shutil.copy(request.getfixturevalue("migrated"), tmp_path / "holdfast.db")
 
         def make() -> Database:
             return SqliteDatabase({"data_dir": str(tmp_path)})
     else:
         databases: Databases = request.getfixturevalue("mariadb")
-        # Whoever asks for a store gets tables anyway.
-        is_lent = "store" in request.fixturenames
         name = databases.lend() if is_lent else databases.empty()
         properties = tmp_path / "db.properties"
         properties.write_text(databases.properties(name))
