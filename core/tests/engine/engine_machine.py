@@ -32,32 +32,42 @@ from holdfast.model.states import HAState, Opinion
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-OPINIONS = st.sampled_from([Opinion.DEAD, Opinion.DEAD, Opinion.ALIVE, Opinion.UNKNOWN])
-AGES = st.sampled_from([0.0, 0.0, 0.0, 0.0, 5.0, 59.0, 61.0, -0.5, -3600.0])
-LASTING = st.sampled_from([0.0, 3.9, 4.1, 24.0, 26.0, 1000.0])
+OPINION_MENU = (Opinion.DEAD, Opinion.DEAD, Opinion.ALIVE, Opinion.UNKNOWN)
+AGE_MENU = (0.0, 0.0, 0.0, 0.0, 5.0, 59.0, 61.0, -0.5, -3600.0)
+LASTING_MENU = (0.0, 3.9, 4.1, 24.0, 26.0, 1000.0)
+STEP_MENU = (0.0, 0.05, 0.25, 0.5, 1.0, 5.0, 11.0, 60.0, 400.0)
+DOMAIN_MENU: tuple[tuple[Domain, ...], ...] = (
+    (), CALM, STORM, (*CALM, Domain("zone z1", 1000, 301)), (Domain("c", 0, 0),)
+)  # fmt: skip
+NUMBER_MENUS: dict[str, tuple[Any, ...]] = {
+    "recovery_attempts": (0, 0, 2),
+    "dead_needed": (1, 2, 3),
+    "alive_needed": (1, 3),
+    "off_needed": (2, 3),
+    "fence_off_needed": (2, 3),
+    "fence_max_attempts": (1, 3),
+    "power_check": (False, True),
+    "power_on_after_fence": (False, True),
+    "degraded_max": (1.0, 300.0),
+}
+MEMORY_KEYS = ("recoveries", "armed", "fence", "other")
+FENCE_KEYS = ("cause", "attempt", "problem")
+
+OPINIONS = st.sampled_from(OPINION_MENU)
+AGES = st.sampled_from(AGE_MENU)
+LASTING = st.sampled_from(LASTING_MENU)
 SEEDS = st.integers(0, 2**16)
-STEPS = st.sampled_from([0.0, 0.05, 0.25, 0.5, 1.0, 5.0, 11.0, 60.0, 400.0])
-NUMBERS = st.builds(
-    policy,
-    recovery_attempts=st.sampled_from([0, 0, 2]),
-    dead_needed=st.sampled_from([1, 2, 3]),
-    alive_needed=st.sampled_from([1, 3]),
-    off_needed=st.sampled_from([2, 3]),
-    fence_off_needed=st.sampled_from([2, 3]),
-    fence_max_attempts=st.sampled_from([1, 3]),
-    power_check=st.booleans(),
-    power_on_after_fence=st.booleans(),
-    degraded_max=st.sampled_from([1.0, 300.0]),
-)
+STEPS = st.sampled_from(STEP_MENU)
+NUMBERS = st.builds(policy, **{name: st.sampled_from(menu) for name, menu in NUMBER_MENUS.items()})
 GARBAGE: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    st.sampled_from(["recoveries", "armed", "fence", "other"]),
+    st.sampled_from(MEMORY_KEYS),
     st.one_of(
         st.none(),
         st.integers(-3, 10**12),
         st.text(max_size=3),
         st.lists(st.integers(), max_size=2),
         st.dictionaries(
-            st.sampled_from(["cause", "attempt", "problem"]),
+            st.sampled_from(FENCE_KEYS),
             st.one_of(st.none(), st.integers(-3, 10), st.sampled_from(["PowerOffConfirmed", "LeaseExpired", "?"])),
         ),
     ),
@@ -117,7 +127,7 @@ class EngineMachine(RuleBasedStateMachine):
     def admin_declares_it_dead(self) -> None:
         self.bed.tell(Declared(declaration(self.bed.now)))
 
-    @rule(domains=st.sampled_from([(), CALM, STORM, (*CALM, Domain("zone z1", 1000, 301)), (Domain("c", 0, 0),)]))
+    @rule(domains=st.sampled_from(DOMAIN_MENU))
     def census_changes(self, domains: tuple[Domain, ...]) -> None:
         self.bed.domains = domains
 

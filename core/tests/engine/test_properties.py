@@ -2,6 +2,7 @@
 
 import pytest
 from engine_bed import Bed
+from engine_chance import tell
 from engine_machine import GARBAGE, NUMBERS, EngineMachine
 from engine_walk import live
 from holdfast.engine.incident import Moved, Proven
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 _QUICK = settings(max_examples=100, stateful_step_count=40, deadline=None)
-_LONG = settings(max_examples=1000, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
+_LONG = settings(max_examples=200, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_no_life_of_a_host_breaks_a_rule() -> None:
@@ -35,10 +36,22 @@ def test_no_sequence_of_observations_breaks_a_rule() -> None:
 
 @pytest.mark.slow
 def test_no_long_sequence_of_observations_breaks_a_rule() -> None:
-    """The same ten times as often with longer sequences, and five times as many lives."""
+    """The same twice as often with longer sequences, and five times as many lives."""
     run_state_machine_as_test(EngineMachine, settings=_LONG)  # type: ignore[no-untyped-call]
     for seed in range(1000, 4000):
         live(seed, 200)
+
+
+@pytest.mark.slow
+def test_no_sequence_by_chance_breaks_a_rule() -> None:
+    """Two thousand sequences more of the same, with every state and every proof among them."""
+    states, proofs = set(), set()
+    for seed in range(2000):
+        log = tell(seed, 60).bed.log
+        states |= {decision.target for decision in log if isinstance(decision, Moved)}
+        proofs |= {decision.proof.kind for decision in log if isinstance(decision, Proven)}
+    assert states == set(HAState)
+    assert proofs == {ProofKind.CHASSIS_OFF, ProofKind.LEASE_EXPIRED, ProofKind.DECLARED_DEAD}
 
 
 @settings(deadline=None)
