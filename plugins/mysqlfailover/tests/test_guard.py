@@ -57,7 +57,7 @@ def test_a_replica_whose_replication_stopped_is_refused(site: FailoverSite) -> N
     first.kill()
     assert "its replication is stopped" in _refused(engine)
     second.run("START SLAVE SQL_THREAD")
-    until("the replica serves", lambda: port_of(engine) == second.port)
+    until("the replica serves", lambda: _port(engine) == second.port)
     assert read(engine, "SELECT text FROM note") == [("received, not applied",)]
 
 
@@ -83,7 +83,7 @@ def test_a_replica_that_is_read_only_is_refused(site: FailoverSite) -> None:
     first.kill()
     assert "read_only is on" in _refused(engine)
     second.run("SET GLOBAL read_only = 0")
-    until("the replica serves", lambda: port_of(engine) == second.port)
+    until("the replica serves", lambda: _port(engine) == second.port)
 
 
 def test_a_server_that_is_cut_off_alone_makes_no_second_writer(site: FailoverSite, proxy: TcpFaultProxy) -> None:
