@@ -15,6 +15,7 @@ from holdfast_mysqlfailover.node import Denied, Node, Refused
 from holdfast_mysqlfailover.opening import DENIALS
 from holdfast_mysqlfailover.plan import Host, Plan
 from holdfast_mysqlfailover.scout import NoAnswer, Scout, words_of
+from holdfast_mysqlfailover.seen_epoch import SeenEpoch
 from holdfast_mysqlfailover.timing import Timing
 from holdfast_mysqlfailover.writer_row import number_of
 
@@ -26,11 +27,10 @@ _FIRST_LOOK = 0.4
 class Fleet:
     """Used by the pilot's thread alone, apart from `close`."""
 
-    def __init__(self, plan: Plan, timing: Timing) -> None:
+    def __init__(self, plan: Plan, timing: Timing, epoch: SeenEpoch) -> None:
         self.plan = plan
         self._timing = timing
-        self.attempted = 0
-        """The newest epoch that was sent to a host and not answered."""
+        self._epoch = epoch
         self._scouts = {host: Scout(plan, host) for host in plan.hosts}
         # The writer's host may be looked at while an earlier question to it is still out.
         self._pool = ThreadPoolExecutor(len(plan.hosts) + 1, thread_name_prefix="holdfast-db-scout")
@@ -129,22 +129,28 @@ class Fleet:
         """Write a newer epoch on `via`: for the server of that id, or for `via` itself. The epoch, 0 if too late.
 
         `NoAnswer` or PyMySQL's error if it is not known whether it was written. It may still be then, so no epoch up to
-        `attempted` may be served any more, but on the host where it is found.
+        `SeenEpoch.attempted` may be served any more, but on the host where it is found.
         """
-        epoch = max(expected, self.attempted) + 1
+        before = self._epoch.attempted
+        epoch = max(expected, before) + 1
         wanted = writer_row.Move(expected, epoch, server, reason, int(self._timing.handover))
         with contextlib.closing(self._scouts[via].run(self._timing.patience)) as connection:
             connection.autocommit(False)
             thread = int(connection.thread_id())  # type: ignore[no-untyped-call]
+            # Before it is sent: this process may end before the answer.
+            self._epoch.attempt(epoch)
             try:
-                return writer_row.move(connection, wanted, self._timing.commit)
+                written = writer_row.move(connection, wanted, self._timing.commit)
             except MySQLError as problem:
                 if number_of(problem) in writer_row.LOCK_TIMEOUTS:
+                    self._epoch.attempt(before)
                     raise
-                before, self.attempted = self.attempted, epoch
+            else:
+                self._epoch.attempt(before)
+                return written
         with contextlib.closing(self._scouts[via].run(self._timing.patience)) as connection:
             written = writer_row.ended(connection, thread, wanted)
-        self.attempted = before
+        self._epoch.attempt(before)
         return written
 
     def tidy(self, host: Host, epoch: int) -> None:

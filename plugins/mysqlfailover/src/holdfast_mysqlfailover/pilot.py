@@ -47,7 +47,8 @@ class Pilot:
     def __init__(self, plan: Plan, timing: Timing, epoch: SeenEpoch | None = None) -> None:
         self.plan, self.timing = plan, timing
         self.lines = Lines()
-        self.fleet = Fleet(plan, timing)
+        self._epoch = epoch or SeenEpoch(None)
+        self.fleet = Fleet(plan, timing, self._epoch)
         self.standing = Standing()
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -57,7 +58,6 @@ class Pilot:
         self._servers: dict[Host, int] = {}
         self._known: History | None = None
         self._known_of = 0
-        self._epoch = epoch or SeenEpoch(None)
         self._return = Return(self)
         self._served = False
         self._pause = timing.shortest_pause
@@ -253,7 +253,7 @@ class Pilot:
         now = time.monotonic()
         overdue = self._handover is not None and now - self._handover > 2 * self.timing.handover
         return Memory(
-            self._servers, self._known, self._known_of, self._epoch.value, self.fleet.attempted, self._ears, overdue
+            self._servers, self._known, self._known_of, self._epoch.value, self._epoch.attempted, self._ears, overdue
         )
 
     def _carry_out(self, choice: Choice, nodes: dict[Host, Node], answers: dict[Host, Node | str]) -> bool:

@@ -1,7 +1,8 @@
-"""The newest writer epoch that this server has seen, kept over restarts.
+"""The newest writer epochs that this server has seen and has tried to make, kept over restarts.
 
 A database host that was away still calls itself the writer when it comes back alone. Whoever has seen a later epoch
-does not believe it.
+does not believe it. And an epoch that was sent to a host which did not answer may come true there at any moment:
+whoever sent it serves no other host under an older one, not after a restart either.
 """
 
 import logging
@@ -12,31 +13,49 @@ log = logging.getLogger(__name__)
 
 
 class SeenEpoch:
-    """A number that only rises. `path` None: it is not kept. What cannot be read or written is as if it were not kept:
-    the number is a precaution, and no reason to stand still."""
+    """`value` only rises. `attempted` is the newest epoch that was sent to a host, 0 if none or if all were answered.
+
+    `path` None: they are not kept. What cannot be read or written is as if it were not kept: the numbers are a
+    precaution, and no reason to stand still.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.value = self._read()
+        self.value, self.attempted = self._read()
 
     def rise(self, epoch: int) -> None:
-        """Remember `epoch` if it is newer."""
-        if epoch <= self.value:
-            return
-        self.value = epoch
-        if self._path is not None:
-            try:
-                draft = self._path.with_name(f"{self._path.name}.new")
-                draft.write_text(f"{epoch}\n", encoding="ascii")
-                os.replace(draft, self._path)
-            except OSError as problem:
-                log.warning("cannot keep the writer epoch in %s: %s", self._path, problem.strerror)
+        """Remember that `epoch` was seen, if it is newer."""
+        if epoch > self.value:
+            self.value = epoch
+            self._write()
 
-    def _read(self) -> int:
-        if self._path is None or not self._path.exists():
-            return 0
+    def attempt(self, epoch: int) -> None:
+        """Remember that `epoch` is about to be sent, on the disk before this returns; 0 or an older one: what was sent
+        last has been answered."""
+        if epoch != self.attempted:
+            self.attempted = epoch
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
         try:
-            return max(int(self._path.read_text(encoding="ascii")), 0)
+            draft = self._path.with_name(f"{self._path.name}.new")
+            with draft.open("w", encoding="ascii") as file:
+                file.write(f"{self.value} {self.attempted}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self._path)
+        except OSError as problem:
+            log.warning("cannot keep the writer epoch in %s: %s", self._path, problem.strerror)
+
+    def _read(self) -> tuple[int, int]:
+        if self._path is None or not self._path.exists():
+            return 0, 0
+        try:
+            # Earlier versions kept the first number alone.
+            value, attempted = [max(int(each), 0) for each in self._path.read_text(encoding="ascii").split()] + [0]
+            return value, attempted
         except (OSError, ValueError):
             log.warning("%s holds no writer epoch; remove it", self._path)
-            return 0
+            return 0, 0
