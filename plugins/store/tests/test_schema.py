@@ -1,5 +1,6 @@
 """Migrations make exactly the tables that the records need, whoever runs them and however often."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -187,32 +188,63 @@ def test_a_failing_migration_leaves_nothing_behind(
     assert store.select(Zone, Query()) == []
 
 
-def test_a_migration_that_was_broken_off_says_what_to_do(mariadb: Any, tmp_path: Path) -> None:
-    """MariaDB commits each change of the schema by itself. Following the words, the next start begins anew."""
-    name = mariadb.empty()
+class _Broken(Exception):
+    """The process ended here, as far as the database can tell."""
+
+
+def test_an_upgrade_goes_on_where_it_was_broken_off(mariadb: Any, tmp_path: Path) -> None:
+    """MariaDB commits each change of the schema by itself. Each start here ends at another kind of statement, before
+    that has been sent or after it has been carried out; the last one is left to finish."""
     properties = tmp_path / "db.properties"
-    properties.write_text(mariadb.properties(name))
+    properties.write_text(mariadb.properties(mariadb.empty()))
     database = MySqlDatabase({"properties": properties})
     engine, store = database.engine(), SqlStore({"data_dir": str(tmp_path)})
     store.bind(database)
-    sa.event.listen(engine, "before_cursor_execute", _fail_at_the_hosts)
-    with pytest.raises(ZeroDivisionError):
-        store.migrate()
-    sa.event.remove(engine, "before_cursor_execute", _fail_at_the_hosts)
-    with pytest.raises(ConfigurationError, match=rf"broken off.*DROP DATABASE `{name}`"):
-        store.migrate()
+    broken: set[tuple[str, ...]] = set()
+    for when in itertools.cycle(("before_cursor_execute", "after_cursor_execute")):
+
+        def stop(_connection: object, _cursor: object, words: str, *_rest: object, when: str = when) -> None:
+            kind = words.split(maxsplit=3)[: 3 if "INTO" in words or "UPDATE" in words else 2]
+            at = (when, *kind)
+            if kind[0] in _CHANGES and at not in broken:
+                broken.add(at)
+                raise _Broken
+
+        sa.event.listen(engine, when, stop)
+        try:
+            store.migrate()
+            break
+        except _Broken:
+            pass
+        finally:
+            sa.event.remove(engine, when, stop)
+    assert len(broken) > 12
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE `{name}`")
-        connection.exec_driver_sql(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
-    engine.dispose()
-    store.migrate()
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
     assert store.select(Zone, Query()) == []
     database.close()
 
 
-def _fail_at_the_hosts(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-    if "CREATE TABLE host " in statement:
-        raise ZeroDivisionError
+_CHANGES = ("CREATE", "ALTER", "DROP", "INSERT", "UPDATE", "DELETE")
+
+
+def test_tables_of_another_program_are_not_taken_over(mariadb: Any, tmp_path: Path) -> None:
+    """However often it is tried: the words say what to do, and nothing of theirs is touched."""
+    name = mariadb.empty()
+    properties = tmp_path / "db.properties"
+    properties.write_text(mariadb.properties(name))
+    database = MySqlDatabase({"properties": properties})
+    store = SqlStore({"data_dir": str(tmp_path)})
+    store.bind(database)
+    with database.engine().begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE data_center (theirs INT)")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=rf"DROP DATABASE `{name}`.*a database of its own"):
+            store.migrate()
+    with database.engine().connect() as connection:
+        assert [column["name"] for column in sa.inspect(connection).get_columns("data_center")] == ["theirs"]
+    database.close()
 
 
 def _fail(*_: object) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from holdfast.errors import ConfigurationError, StoreUnavailable
 
 from holdfast_store import failures
+from holdfast_store.journal import Journal, kept
 from holdfast_store.options import WRITE_OPTION
 from holdfast_store.revisions import needed_revision, present_revisions
 from holdfast_store.vault import Vault
@@ -19,12 +20,12 @@ def migrate(engine: sa.Engine, vault: Vault) -> None:
     """Upgrade to the newest revision and make sure of the key. Blocks while another server migrates."""
     with engine.connect() as plain:
         connection = plain.execution_options(**{WRITE_OPTION: True})
-        with _alone(connection), connection.begin():
-            _upgrade(connection)
+        with _alone(connection), kept(connection) as journal, connection.begin():
+            _upgrade(connection, journal)
             vault.establish(connection)
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, journal: Journal) -> None:
     current = present_revisions(connection)
     if current == {needed_revision()}:
         return
@@ -33,7 +34,8 @@ def _upgrade(connection: sa.Connection) -> None:
     from holdfast_store.upgrade import upgrade
 
     try:
-        upgrade(connection, current)
+        with journal.recording():
+            upgrade(connection, current)
     except sa.exc.DBAPIError as problem:
         if failures.is_half_made(problem):
             raise _half_made(connection, current, failures.words(problem)) from problem
@@ -49,8 +51,8 @@ def _half_made(connection: sa.Connection, current: frozenset[str], words: str) -
         "if its tables are another program's, give Holdfast a database of its own"
     )
     return ConfigurationError(
-        f"the database {name} has revision {revision or 'none'} and half of a later one ({words}): an upgrade was "
-        f"broken off, and this kind of database cannot undo it. To go on, {remedy}; then start again"
+        f"the database {name} has revision {revision or 'none'} and tables that do not fit it ({words}). To go on, "
+        f"{remedy}; then start again"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 FOLDER = Path(__file__).parent / "migrations"
-_TABLE = "alembic_version"
+VERSION_TABLE = "alembic_version"
 
 
 def needed_revision() -> str:
@@ -17,6 +17,6 @@ def needed_revision() -> str:
 
 def present_revisions(connection: sa.Connection) -> frozenset[str]:
     """What the database says of its schema; empty if it has none yet."""
-    if not sa.inspect(connection).has_table(_TABLE):
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return frozenset()
-    return frozenset(connection.scalars(sa.select(sa.column("version_num")).select_from(sa.table(_TABLE))))
+    return frozenset(connection.scalars(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))))
