@@ -9,6 +9,7 @@ from engine_bed import HOST, STORM, Bed, beat, in_state, link, power
 from engine_walk import Walk
 from holdfast.engine.explain import evidence_from_json, evidence_json, story, waiting_for
 from holdfast.engine.incident import AskActivity, Heard, HostHa, Judged, Prepare, Silent
+from holdfast.engine.verdict import activity
 from holdfast.model.availability import HaTransition
 from holdfast.model.evidence import Evidence, Kind
 from holdfast.model.rows import Json, Moment
@@ -127,6 +128,19 @@ def test_disks_that_change_are_told_as_what_holds_the_fence() -> None:
         "disks of its VMs on pool p1 change" in one and "not fenced for being silent" in one for one in sentences
     )
     assert any("about disks on pool p2" in one and "no answer" in one for one in sentences)
+
+
+def test_storage_that_cannot_tell_of_disks_says_so_and_holds_nothing() -> None:
+    """Unknown with the reason, in the record too; and the pools condemn as without it."""
+    bed = in_state(HAState.CHECKING)
+    blind = Evidence(
+        Kind.ACTIVITY, HOST, UNKNOWN, "neighbours", bed.now, "a LUN cannot tell", pool="p1", answerable=False
+    )
+    bed.host = bed.host._replace(activity_evidence=(beat(DEAD, bed.now, "p1"), blind))
+    (sentence,) = [one for one in told(bed) if "disks" in one]
+    assert sentence.endswith("disks on pool p1, for whether they change is unknown: a LUN cannot tell")
+    assert evidence_from_json(evidence_json((blind,))) == (blind,)
+    assert activity(bed.host.activity_evidence, bed.now).opinion is DEAD
 
 
 def test_a_failed_fence_says_when_it_is_tried_again_and_what_else_would_prove_it() -> None:

@@ -22,6 +22,7 @@ PIECES = st.lists(
         source=st.just("observer"),
         at=st.sampled_from([NOW, NOW - 60.0, NOW - 60.1, NOW + 0.1]),
         lasting=st.sampled_from([0.0, 25.0, 25.1]),
+        answerable=st.booleans(),
     ),
     max_size=6,
 )
@@ -43,10 +44,14 @@ def test_health_is_dead_only_if_something_says_so_and_nothing_speaks(pieces: lis
 
 @given(PIECES)
 def test_activity_is_dead_only_if_every_pool_says_so(pieces: list[Evidence]) -> None:
-    """One unknown, stale or future-dated answer keeps it unknown; no pool at all is unknown too."""
+    """One unknown, stale or future-dated answer keeps it unknown; no pool at all is unknown too.
+
+    That storage cannot tell of its disks is no answer that anybody waits for; of a heartbeat nobody can say so.
+    """
     found = verdict.activity(pieces, NOW)
     kinds = (Kind.HEARTBEAT, Kind.ACTIVITY)
-    pools = [piece for piece in pieces if piece.kind in kinds]
+    blind = (Kind.ACTIVITY, UNKNOWN, False)
+    pools = [p for p in pieces if p.kind in kinds and (p.kind, p.opinion, p.answerable) != blind]
     if fresh(pieces, ALIVE, *kinds):
         assert found.opinion is ALIVE
     elif pools and len(fresh(pieces, DEAD, *kinds)) == len(pools):

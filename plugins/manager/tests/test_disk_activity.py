@@ -1,14 +1,25 @@
 """An agent that stands still while its host's VMs write: silent on every path, and not dead."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from holdfast.errors import Unsupported
 from holdfast.model import HAState, Permit, PermitState
+from holdfast.model.views import DiskReading, PoolView
+from holdfast_simulator.heartbeat import SimulatorHeartbeat
 from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed
 
 UNARMED = Physics(watchdog_armed=False)
 ALERT = "ALERT.HA.DEGRADED"
+BLIND = "a LUN cannot tell when it was written last"
+
+
+def seen_of_disks(bed: Bed) -> list[dict[str, Any]]:
+    """What an explanation of the first host says of its VMs' disks."""
+    explained = bed.managers[bed.owner("h1")].explain_host("h1")
+    return [piece for piece in explained["evidence"] if piece["kind"] == "disk-activity"]
 
 
 def test_a_host_whose_vms_write_is_left_alone_and_told_of_once(make_bed: Callable[..., Bed]) -> None:
@@ -81,6 +92,31 @@ def test_disks_that_stand_still_delay_nothing(make_bed: Callable[..., Bed]) -> N
         bed.run_until(lambda bed=bed: bed.state(1) == HAState.FENCED, 20)
         bed.check_once()
     assert took[3] <= took[0] + 0.3
+
+
+def test_storage_that_cannot_tell_of_disks_says_so_and_delays_nothing(
+    make_bed: Callable[..., Bed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fence comes as without the question, and people see what is not known of the host."""
+
+    def blind(self: object, pool: PoolView, *_: object) -> DiskReading:
+        raise Unsupported(f"pool {pool.name}: {BLIND}")
+
+    took = {}
+    for asked in (False, True):
+        bed = make_bed(physics=UNARMED)
+        if asked:
+            bed.add_vms(1)
+            monkeypatch.setattr(SimulatorHeartbeat, "look_at_disks", blind)
+        began = bed.loop.time()
+        bed.machine("h1").hang()
+        if asked:
+            bed.run_until(lambda bed=bed: bool(seen_of_disks(bed)), 10, step=0.05)
+            (piece,) = seen_of_disks(bed)
+            assert (piece["opinion"], piece["detail"]) == ("unknown", f"pool pool1: {BLIND}")
+        bed.run_until(lambda bed=bed: bool(bed.orders("h1", "OFF")), 20)
+        took[asked] = bed.loop.time() - began
+    assert took[True] <= took[False] + 0.3
 
 
 def test_a_frozen_agent_of_an_idle_host_costs_nobody_a_vm(make_bed: Callable[..., Bed]) -> None:

@@ -64,6 +64,8 @@ class ConfinedHeartbeat(HeartbeatDriver, ABC):
     """
 
     sees_disks = False
+    blind = "this kind of storage cannot tell whether a disk is being written"
+    """What people are told where it does not."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -113,7 +115,7 @@ class ConfinedHeartbeat(HeartbeatDriver, ABC):
     def look_at_disks(self, pool: PoolView, disks: tuple[str, ...], reader: str, deadline: float) -> DiskReading:
         """Look once at these disks."""
         if not self.sees_disks:
-            raise Unsupported(f"pool {pool.name}: this kind of storage cannot tell whether a disk is being written")
+            raise Unsupported(f"pool {pool.name}: {self.blind}")
         for name in disks:
             if name.startswith(".") or not name.isprintable() or "/" in name:
                 raise Refused(f"pool {pool.name}: {name[:40]!r} is no disk's name")

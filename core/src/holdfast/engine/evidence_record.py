@@ -63,7 +63,8 @@ def story(moves: Sequence[HaTransition]) -> list[dict[str, Any]]:
 def _plain(piece: Evidence) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": str(piece.kind), "opinion": str(piece.opinion)}
     plain |= {name: getattr(piece, name) for name in _TEXTS}
-    return plain | {name: _number(getattr(piece, name)) for name in _NUMBERS}
+    plain |= {name: _number(getattr(piece, name)) for name in _NUMBERS}
+    return plain if piece.answerable else plain | {"answerable": False}
 
 
 def _number(value: float) -> float | str:
@@ -78,7 +79,7 @@ def _piece(found: Any) -> Evidence | None:
         numbers = {name: float(found[name]) for name in _NUMBERS if name in found}
         if "at" not in numbers or not all(isinstance(text, str) for text in texts.values()):
             return None
-        fields: dict[str, Any] = texts | numbers
+        fields: dict[str, Any] = texts | numbers | {"answerable": found.get("answerable") is not False}
         return Evidence(kind=Kind(found["kind"]), opinion=Opinion(found["opinion"]), **fields)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -11,6 +11,7 @@ from holdfast.engine.brake import Domain, full, held, limit
 from holdfast.engine.evidence_record import evidence_from_json, evidence_json, story
 from holdfast.engine.incident import Fence, HostHa, Stage
 from holdfast.engine.policy import HostPolicy
+from holdfast.engine.verdict import is_shown_only
 from holdfast.model.evidence import Evidence, Kind
 from holdfast.model.states import HAEvent, HAState, Opinion
 
@@ -100,6 +101,8 @@ def _disks(piece: Evidence, now: float) -> str:
             return f"disks of its VMs on pool {name} change{_because(piece.detail)}: it is not fenced for being silent"
         case Opinion.DEAD:
             return f"disks of its VMs on pool {name} count as dead{_because(piece.detail)}"
+    if is_shown_only(piece):
+        return f"nothing about disks on pool {name}, for whether they change is unknown{_because(piece.detail)}"
     return f"an answer about disks on pool {name}{_because(piece.detail)}: unknown counts as neither alive nor dead"
 
 

@@ -124,7 +124,8 @@ class RuleWatch:
             self._off_run = 0
 
     def _learn_activity(self, evidence: tuple[Evidence, ...], now: float, policy: HostPolicy) -> None:
-        pools = [piece for piece in evidence if piece.kind in _WRITING]
+        untold = [p for p in evidence if p.kind is Kind.ACTIVITY and p.opinion is Opinion.UNKNOWN and not p.answerable]
+        pools = [piece for piece in evidence if piece.kind in _WRITING and piece not in untold]
         dead = bool(pools) and all(says(piece, Opinion.DEAD, now) for piece in pools)
         self._dead_run = self._dead_run + 1 if dead else 0
         beats = [piece for piece in pools if piece.kind is Kind.HEARTBEAT]

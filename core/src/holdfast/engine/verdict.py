@@ -27,7 +27,7 @@ def health(evidence: Sequence[Evidence], now: float) -> Verdict:
 
 def activity(evidence: Sequence[Evidence], now: float) -> Verdict:
     """ALIVE if any pool shows writing, DEAD only if there is a pool and every one says dead, else unknown (S4)."""
-    pieces = tuple(e for e in evidence if e.kind in _SIGNS_OF_WRITING)
+    pieces = tuple(e for e in evidence if e.kind in _SIGNS_OF_WRITING and not is_shown_only(e))
     writing = tuple(e for e in pieces if e.read_at(now) is Opinion.ALIVE)
     if writing:
         return Verdict(Opinion.ALIVE, writing)
@@ -37,6 +37,11 @@ def activity(evidence: Sequence[Evidence], now: float) -> Verdict:
     if not pieces:
         return Verdict(Opinion.UNKNOWN, (), ("a storage pool with heartbeats that a healthy neighbour can read",))
     return Verdict(Opinion.UNKNOWN, (), tuple(f"an answer about pool {e.pool or e.source}" for e in open_questions))
+
+
+def is_shown_only(piece: Evidence) -> bool:
+    """Whether it says of disks no more than that their storage cannot tell: an answer will never come."""
+    return piece.kind is Kind.ACTIVITY and piece.opinion is Opinion.UNKNOWN and not piece.answerable
 
 
 def power(evidence: Sequence[Evidence], now: float) -> tuple[Opinion, tuple[Evidence, ...]]:

@@ -30,6 +30,8 @@ class Evidence:
     `opinion` is what the observation says of the subject. `source` names the observer (a driver, a neighbour host,
     an admin). `detail` is a short sentence for people: no secrets. `subject` is a host or VM uuid.
     `lasting` is for how many seconds the observer has seen it so, by its own clock (storage heartbeats: unchanged for).
+    `answerable` is false for what stays `unknown` because nothing there can ever tell: it is shown, and nothing waits
+    for it. Only `Kind.ACTIVITY`, which can hold a fence and never carry one, may be so; of other kinds it is ignored.
     """
 
     kind: Kind
@@ -41,6 +43,7 @@ class Evidence:
     max_age: float = 60.0
     pool: str = ""
     lasting: float = 0.0
+    answerable: bool = True
 
     def is_fresh(self, now: float) -> bool:
         """Whether it still counts at `now`. Evidence from the future counts for nothing (S2)."""

@@ -43,6 +43,7 @@ class IscsiHeartbeat(ConfinedHeartbeat):
     device) or `iscsi://host[:port]/target/lun`.
     """
 
+    blind = "a LUN cannot tell when it was written last, so the disks of VMs there say nothing of their host"
     SETTINGS: ClassVar[Mapping[str, Option]] = {
         "access": Option(
             str,

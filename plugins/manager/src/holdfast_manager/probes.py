@@ -151,8 +151,11 @@ class HostProbes:
         return tuple(piece for pool in pools if (piece := self._activity(pool)) is not None)
 
     def _activity(self, pool: PoolView) -> Evidence | None:
-        """A disk that changes is a sign of life. One that stands still is none of death, so that says nothing."""
-        problems, cannot_tell = [], False
+        """A disk that changes is a sign of life. One that stands still is none of death, so that says nothing.
+
+        Storage that cannot tell says so, for people: it holds no fence.
+        """
+        problems, cannot_tell = [], ""
         until = self._clock.monotonic() + self._limits.heartbeat_timeout / 2
         for neighbour in self._neighbours[:WITNESSES]:
             seconds = (until - self._clock.monotonic()) / 2
@@ -161,15 +164,17 @@ class HostProbes:
             try:
                 driver: HeartbeatDriver = self._driver("heartbeat", pool.heartbeat)
                 reading = driver.look_at_disks(pool, self._disks[pool.uuid], neighbour.uuid, seconds)
-            except Unsupported:
-                cannot_tell = True  # such storage, or an agent that is older than the question
+            except Unsupported as problem:
+                cannot_tell = str(problem)  # such storage, or an agent that is older than the question
                 continue
             except Exception as problem:
                 problems.append(f"{neighbour.name} on {pool.name}: {words(problem)}")
                 continue
             return self._judged(pool, neighbour, reading)
         if cannot_tell and not problems:
-            return None
+            return self._evidence(
+                Kind.ACTIVITY, Opinion.UNKNOWN, "neighbours", cannot_tell, pool=pool.name, answerable=False
+            )
         text = "; ".join(problems) or f"no healthy neighbour can look at the disks on pool {pool.name}"
         return self._evidence(Kind.ACTIVITY, Opinion.UNKNOWN, "neighbours", text, pool=pool.name)
 
