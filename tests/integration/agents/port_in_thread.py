@@ -10,7 +10,8 @@ from holdfast.hooks.store import Insert
 from holdfast.model import Cluster, Host, HostJoinToken, Moment, Pod, Zone
 from holdfast.model.secret import Secret
 from holdfast.protocol.tokens import JoinToken
-from holdfast_agent.identity import Identity, IdentityStore, new_request
+from holdfast_agent.certificates import new_request
+from holdfast_agent.identity import Identity, IdentityStore
 from holdfast_agents_port.port import AgentsPort
 from holdfast_agents_port.registrar import Registrar, hash_of
 from holdfast_agents_port.tls import ServerIdentity
@@ -22,17 +23,17 @@ UUID = "11111111-1111-4111-8111-111111111111"
 class PortInThread:
     """An agents' port with an event loop of its own, over a plain store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hypervisor: str = HYPERVISOR) -> None:
         self.store = ModelStore()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         (zone,) = self.store.commit([Insert(Zone(uuid="z", name="z"))])
         (pod,) = self.store.commit([Insert(Pod(uuid="p", name="p", data_center_id=zone))])
-        cluster = Cluster(uuid="c", name="c", pod_id=pod, data_center_id=zone, hypervisor_type=HYPERVISOR)
+        cluster = Cluster(uuid="c", name="c", pod_id=pod, data_center_id=zone, hypervisor_type=hypervisor)
         (cluster_id,) = self.store.commit([Insert(cluster)])
         host = Host(
-            uuid=UUID, name="host1", hypervisor_type=HYPERVISOR, data_center_id=zone, pod_id=pod,
+            uuid=UUID, name="host1", hypervisor_type=hypervisor, data_center_id=zone, pod_id=pod,
             cluster_id=cluster_id, url="http://host1",
         )  # fmt: skip
         (self.host_id,) = self.store.commit([Insert(host)])

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import HoldfastError
 from holdfast.model.certificates import RENEWED_AFTER
 from holdfast.model.views import Beat, LifeGrant, VmReport
 from holdfast.protocol import SERVER_NAME, VERSION
 from holdfast.protocol import messages as m
 
 from holdfast_agent.addresses import read_address
-from holdfast_agent.identity import Identity, IdentityStore, new_request
+from holdfast_agent.certificates import new_request
+from holdfast_agent.identity import Identity, IdentityStore
 from holdfast_agent.ledger import Ledger
 from holdfast_agent.line import WELCOME_SECONDS, Line, words_of
 from holdfast_agent.machine import Size, boot_id, own_size
@@ -192,15 +193,19 @@ class Agent:
                 since, until = await asyncio.to_thread(self._store.validity)
                 if time.time() > since + (until - since) * RENEWED_AFTER:
                     await self._ask_renewal()
-            except ConfigurationError as problem:
+            except HoldfastError as problem:
                 log.error("%s", problem)
             await asyncio.sleep(_LOOK_AT_CERTIFICATE)
 
     async def _ask_renewal(self) -> None:
         line = self._line
         if line is not None and line.welcome is not None:
-            request, self._new_key = await asyncio.to_thread(new_request, self._identity.name)
-            line.say(m.AskRenewal(request))
+            try:
+                request, self._new_key = await asyncio.to_thread(new_request, self._identity.name)
+            except HoldfastError as problem:
+                log.error("the certificate is not renewed yet: %s", problem)  # asked for again within a minute
+            else:
+                line.say(m.AskRenewal(request))
 
     def _on_message(self, line: Line, message: m.Message) -> None:
         work = self._take_certificate(message) if isinstance(message, m.Renewed) else self._ask_renewal()

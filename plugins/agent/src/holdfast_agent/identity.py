@@ -6,15 +6,15 @@ import ssl
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, Refused
+
+from holdfast_agent.certificates import validity_of
 
 _KEPT = "host.json"
 _CERTIFICATE = "host.pem"
 _AUTHORITY = "authority.pem"
+_ITS_END = "-----END CERTIFICATE-----\n"
+"""The key follows in the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class IdentityStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._validity: tuple[str, tuple[float, float]] = ("", (0.0, 0.0))
+        """A certificate that was looked at, and what it says."""
 
     def load(self) -> Identity:
         """`ConfigurationError` if the host has not joined, or a file cannot be used."""
@@ -70,12 +72,18 @@ class IdentityStore:
         return context
 
     def validity(self) -> tuple[float, float]:
-        """From when until when the host's certificate is good, seconds since 1970. `ConfigurationError` if unknown."""
+        """From when until when the host's certificate is good, seconds since 1970. Blocks where it is a new one.
+
+        `ConfigurationError` if it cannot be read, `Unreachable` if it could not be looked at.
+        """
+        path = self._folder / _CERTIFICATE
         try:
-            found = x509.load_pem_x509_certificate((self._folder / _CERTIFICATE).read_bytes())
-        except (OSError, ValueError) as problem:
-            raise ConfigurationError(f"{self._folder / _CERTIFICATE} cannot be read: {problem}") from problem
-        return _seconds(found, "not_valid_before"), _seconds(found, "not_valid_after")
+            certificate = path.read_text(encoding="ascii").partition(_ITS_END)[0] + _ITS_END
+            if certificate != self._validity[0]:
+                self._validity = (certificate, validity_of(certificate))
+        except (OSError, ValueError, Refused) as problem:
+            raise ConfigurationError(f"{path} cannot be read: {problem}") from problem
+        return self._validity[1]
 
     def write(self, name: str, text: str) -> None:
         """Replace one file, on disk when this returns. `ConfigurationError` if it cannot be written."""
@@ -101,24 +109,3 @@ def write_whole(path: Path, text: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def new_request(name: str) -> tuple[str, str]:
-    """A new key, and a request for a certificate on it: request and key, PEM. The key never leaves the host."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "host")])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    text = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return request.public_bytes(serialization.Encoding.PEM).decode(), text.decode()
-
-
-def _seconds(certificate: x509.Certificate, name: str) -> float:
-    """Debian 12 has a `cryptography` that knows naive UTC times only; newer ones warn of them."""
-    import datetime
-
-    found = getattr(certificate, f"{name}_utc", None)
-    if found is None:
-        found = getattr(certificate, name).replace(tzinfo=datetime.UTC)
-    return float(found.timestamp())

@@ -18,7 +18,8 @@ from holdfast.protocol import messages as m
 from holdfast.protocol.tokens import JoinToken
 
 from holdfast_agent.addresses import read_address
-from holdfast_agent.identity import Identity, IdentityStore, new_request
+from holdfast_agent.certificates import new_request
+from holdfast_agent.identity import Identity, IdentityStore
 from holdfast_agent.line import words_of
 
 T = TypeVar("T")
