@@ -43,6 +43,7 @@ class NfsServer:
         config.write_text(CONFIG.format(root=self._root, share=self.share), encoding="utf-8")
         program = (
             "mkdir -p /run/ganesha /run/rpcbind && { rpcbind -f -w & } && "
+            "until rpcinfo -p >/dev/null 2>&1; do sleep 0.05; done && "  # or ganesha finds nobody to register with
             f"exec ganesha.nfsd -F -L {log} -f {config} -p /run/ganesha.pid"
         )
         self._process = subprocess.Popen(

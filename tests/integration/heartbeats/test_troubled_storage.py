@@ -4,14 +4,17 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from heartbeat_benches import IscsiBench, NfsBench, StoppableMount, need
 from holdfast.errors import NotFound, Refused, Unreachable
-from holdfast.model.views import PoolView
+from holdfast.model.views import HostOrders, PoolView, VmSpec
+from holdfast_agent.storage.guardian import Guardian
+from holdfast_agent.storage.lease import uptime
+from holdfast_agent.storage.watchdog import NoWatchdog
 from holdfast_heartbeat_iscsi.driver import IscsiHeartbeat
 from holdfast_heartbeat_nfs.driver import NfsHeartbeat
 from iscsi_server import IscsiServer
@@ -182,6 +185,36 @@ def test_beats_of_old_incidents_are_cleaned_up(nfs: NfsHeartbeat, small_share: P
     assert sorted(path.name for path in folder.iterdir()) == ["host.beat", "notes.txt", "recent.beat"]
 
 
+@pytest.mark.parametrize("way", ["mounted", "direct"])
+def test_what_is_no_file_hangs_nobody(nfs: NfsHeartbeat, way: str, request: pytest.FixtureRequest) -> None:
+    """A pipe under a beat's name would keep whoever opens it waiting, and with it the host's own beats."""
+    if way == "mounted":
+        share: Path = request.getfixturevalue("small_share")
+        pool = shared(share)
+    else:
+        server: NfsServer = request.getfixturevalue("nfs_server")
+        share = server.share
+        pool = PoolView("pool-odd", "odd", "NetworkFilesystem", "nfs", server.address, 0, str(share))
+    for host in ("host", "other"):
+        nfs.prepare(pool, host, PATIENCE)
+        nfs.write(pool, host, 1, PATIENCE)
+    folder = share / ".holdfast-heartbeats" / pool.uuid
+    (folder / "other.beat").unlink()
+    os.mkfifo(folder / "other.beat")
+    (folder / "loop.beat").symlink_to("loop.beat")
+    (folder / "folder.beat").mkdir()
+    nfs.watch(pool, "host", PATIENCE)
+    with pytest.raises(Refused):
+        nfs.read(pool, "other", "host", PATIENCE)
+    assert nfs.read(pool, "host", "host", PATIENCE).sequence == 1
+    os.mkfifo(folder / ".host.draft")
+    with pytest.raises(Refused):
+        nfs.write(pool, "host", 2, PATIENCE)
+    (folder / ".host.draft").unlink()
+    nfs.write(pool, "host", 3, PATIENCE)
+    assert nfs.read(pool, "host", "reader", PATIENCE).sequence == 3
+
+
 def test_links_planted_on_the_share_are_not_followed(nfs: NfsHeartbeat, small_share: Path, tmp_path: Path) -> None:
     """Whoever can write to the share must not reach the host's files through the agent, which is root."""
     pool = shared(small_share)
@@ -270,3 +303,55 @@ def _until_it_works(act: object) -> None:
             return
         except Unreachable:
             assert time.monotonic() < until, "it did not heal"
+
+
+def test_a_share_that_becomes_read_only_accuses_nobody(small_share: Path) -> None:
+    """It stops everybody's beats, and everybody reads on. Once it takes beats again, whoever is dead is seen to be."""
+    pool, limit = shared(small_share), 2.5
+    settings = {"ha.storage.beat.interval": "0.2", "ha.storage.beat.stale": str(limit)}
+    drivers = {name: NfsHeartbeat() for name in ("h1", "h2")}
+    hosts = {name: Guardian(name, lambda _kind, name=name: drivers[name], NoWatchdog()) for name in drivers}  # type: ignore[misc]
+
+    def stillness(subject: str, reader: str) -> float:
+        return drivers[reader].read(pool, subject, reader, PATIENCE).unchanged_for
+
+    def remount(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(small_share)], check=True)
+
+    try:
+        for host in hosts.values():
+            host.orders_given(HostOrders((pool,), True, settings))
+            host.start(NoVms())
+        until(lambda: all(host.lease.held_on_storage(uptime()) for host in hosts.values()))
+        remount("ro")
+        until(lambda: all("may not write there" in host.problems().get(pool.name, "") for host in hosts.values()))
+        end = time.monotonic() + limit + 0.5
+        while time.monotonic() < end:
+            assert max(stillness("h2", "h1"), stillness("h1", "h2")) < limit
+            time.sleep(0.1)
+        hosts["h2"].stop()
+        remount("rw")
+        until(lambda: stillness("h2", "h1") > limit)
+        assert hosts["h1"].lease.held_on_storage(uptime())
+    finally:
+        for host in hosts.values():
+            host.stop()
+        for driver in drivers.values():
+            driver.close()
+
+
+class NoVms:
+    """Of a host on which nothing runs."""
+
+    def running(self) -> tuple[VmSpec, ...]:
+        return ()
+
+    def stop_all(self, vm_uuids: tuple[str, ...], seconds: float) -> tuple[str, ...]:
+        return vm_uuids
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)

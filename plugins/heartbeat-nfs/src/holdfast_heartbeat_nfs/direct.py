@@ -11,7 +11,7 @@ from holdfast.errors import Unreachable
 from holdfast.lane import overdue
 
 from holdfast_heartbeat_nfs.libnfs import NfsError, Session, load
-from holdfast_heartbeat_nfs.place import BEAT, DRAFT, FOLDER, OUT_OF_SPACE, explained
+from holdfast_heartbeat_nfs.place import BEAT, DRAFT, FOLDER, NO_BEAT, OUT_OF_SPACE, explained
 
 T = TypeVar("T")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -76,11 +76,15 @@ class DirectShare:
                 names = subjects
             found = {}
             for name in names:
+                path = f"{self._folder}/{name}{BEAT}"
                 try:
-                    found[name] = session.read(f"{self._folder}/{name}{BEAT}", SIZE).hex()
+                    found[name] = session.read(path, SIZE).hex()
                 except NfsError as problem:
-                    if problem.errno not in (errno.ENOENT, errno.ESTALE):
+                    if problem.errno in (errno.ENOENT, errno.ESTALE):
+                        continue
+                    if subjects is not None or not (problem.errno in NO_BEAT or not session.is_file(path)):
                         raise
+                    found[name] = ""
             return found
 
         return self._do(look)

@@ -7,6 +7,7 @@ that we use. It is loaded in a lane's process only: what goes wrong in C goes wr
 import ctypes
 import ctypes.util
 import os
+import stat
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint64, c_void_p
 from typing import Any, ClassVar, Final
 
@@ -143,6 +144,12 @@ class Session:
         self._checked(self._library.nfs_lstat64(self._context, path.encode(), byref(found)))
         return found.mtime * 1_000_000_000 + found.mtime_nsec, found.size
 
+    def is_file(self, path: str) -> bool:
+        """Whether an ordinary file is there; libnfs does not say so when it fails to read something else."""
+        found = _Stat()
+        self._checked(self._library.nfs_lstat64(self._context, path.encode(), byref(found)))
+        return stat.S_ISREG(found.mode)
+
     def rename(self, old: str, new: str) -> None:
         """Put `old` in the place of `new`."""
         self._checked(self._library.nfs_rename(self._context, old.encode(), new.encode()))
@@ -173,4 +180,5 @@ class Session:
 
     def _words(self) -> str:
         said = self._library.nfs_get_error(self._context) if self._context else None
-        return said.decode("utf-8", "replace") if said else "libnfs gave no reason"
+        words = "".join(filter(str.isprintable, said.decode("utf-8", "replace"))) if said else ""
+        return words or "libnfs gave no reason"

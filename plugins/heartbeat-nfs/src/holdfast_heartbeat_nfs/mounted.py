@@ -11,12 +11,14 @@ from holdfast.lane import overdue
 
 from holdfast_heartbeat_nfs.last_write import last_write
 from holdfast_heartbeat_nfs.mounts import NFS_TYPES, Mount, mount_number, mount_of_share, mounted_at, read_mounts
-from holdfast_heartbeat_nfs.place import BEAT, DRAFT, FOLDER, OUT_OF_SPACE, PROBE, explained
+from holdfast_heartbeat_nfs.place import BEAT, DRAFT, FOLDER, NO_BEAT, OUT_OF_SPACE, PROBE, explained
 
 _DAY = 86400.0
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_OLD = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Whatever somebody has put there: no link is followed, and no pipe waited for."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _PLAIN
+_OLD = os.O_WRONLY | _PLAIN
+_LOOK = os.O_RDONLY | _PLAIN
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -79,7 +81,7 @@ class MountedShare:
                     wanted = [name.removesuffix(BEAT) for name in names if name.endswith(BEAT)]
                 else:
                     wanted = [name for name in subjects if name + BEAT in names]
-                found = {name: self._read(opened.number, name + BEAT) for name in wanted}
+                found = {name: self._read(opened.number, name + BEAT, one_of_all=subjects is None) for name in wanted}
             except OSError as problem:
                 raise explained(problem.errno or 0, str(problem.strerror), opened.name) from problem
         return {name: data.hex() for name, data in found.items() if data is not None}
@@ -182,12 +184,17 @@ class MountedShare:
         finally:
             os.close(file)
 
-    def _read(self, folder: int, name: str) -> bytes | None:
+    def _read(self, folder: int, name: str, one_of_all: bool) -> bytes | None:
+        """None if it is not there; no bytes if it cannot be a beat."""
         for last in (False, True):
             try:
                 file = os.open(name, _LOOK, dir_fd=folder)
             except FileNotFoundError:
                 return None
+            except OSError as problem:
+                if one_of_all and problem.errno in NO_BEAT:
+                    return b""
+                raise
             try:
                 return os.pread(file, SIZE, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b""
             except OSError as problem:

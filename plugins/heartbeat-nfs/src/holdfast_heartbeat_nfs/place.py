@@ -29,6 +29,11 @@ _NO_ANSWER: Final = frozenset(
     }
 )
 OUT_OF_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_BEAT: Final = frozenset(
+    {errno.ELOOP, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.ENODEV}
+)
+"""What is answered for a link, a folder, a pipe or somebody else's file under a beat's name. Where all beats are looked
+at, one such must not hide the others."""
 
 
 def explained(number: int, text: str, where: str) -> DriverError:
