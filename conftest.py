@@ -5,7 +5,12 @@ import logging
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# No test asserts a time: an example may take as long as a busy machine makes of it.
+hypothesis.settings.register_profile("holdfast", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("holdfast")
 
 # Threads that outlive their test, like libvirt's, would print their warnings between the dots.
 logging.lastResort = logging.NullHandler()
