@@ -4,14 +4,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from holdfast.errors import ConfigurationError, Refused, Unreachable
+from holdfast.model import PermitGrant, Proof, ProofKind
+from holdfast.model.views import HostView, VmSpec
 from holdfast_hypervisor_kvm import binding, connection
 from holdfast_hypervisor_kvm.connection import Connection, refusal
 from holdfast_hypervisor_kvm.deadline import Abandoned, Calls, Deadline
+from holdfast_hypervisor_kvm.driver import KvmHypervisor
 
 
 class LibvirtError(Exception):
@@ -106,6 +110,25 @@ def test_a_libvirt_that_is_too_old_is_named(bed: Bed) -> None:
         bed.connection.open(Deadline(5))
     with pytest.raises(Refused, match="older than"):
         bed.connection.ask("asking", Deadline(5), lambda handle: handle)
+
+
+def test_a_host_whose_libvirt_is_too_old_says_so_of_everything_and_loses_no_vm(bed: Bed, tmp_path: Path) -> None:
+    """Downgraded under a VM that runs: nothing is called absent, nothing is started, and nothing counts as stopped."""
+    bed.answer = lambda: Handle(8_006_000)
+    driver = KvmHypervisor({"state_dir": tmp_path})
+    driver._book.begin("vm-1", "i-2-1-VM", 3, "boot", 0.0)
+    host = HostView("h1", "host1", "KVM", "z", "p", "c")
+    vm = VmSpec("vm-2", "vm2", "i-2-2-VM", 1, 500, 64)
+    grant = PermitGrant("vm-2", 1, "h1", 1, Proof(ProofKind.NEVER_RAN, "vm-2", 0.0))
+    with pytest.raises(ConfigurationError, match="upgrade the host"):
+        driver.attach(host, SimpleNamespace())  # type: ignore[arg-type]
+    for ask in (
+        lambda: driver.list_vms(host, 5.0),
+        lambda: driver.start_vm(host, vm, grant, 5.0),
+        lambda: driver.stop_vm(host, "vm-1", 3, False, 5.0),
+    ):
+        with pytest.raises(Refused, match=r"libvirt 8\.6\.0 is older than 9\.0\.0"):
+            ask()
 
 
 def test_a_libvirtd_that_is_not_there_is_unreachable(bed: Bed) -> None:
