@@ -39,6 +39,8 @@ UUID = "0f0e0d0c-0b0a-4908-8706-050403020100"
         (Parameter("p", "string", ""), {"p": " "}, None),
         (Parameter("p", "string", "", allow_empty=True), {"p": ""}, ""),
         (Parameter("p", "string", "", choices=("ON", "OFF")), {"p": "ON"}, "ON"),
+        (Parameter("p", "string", "", words=("Routing",)), {"p": "routing"}, "Routing"),
+        (Parameter("p", "string", "", words=("Routing",)), {"p": "another"}, "another"),
         (Parameter("p", "string", "", secret=True), {"p": "hush"}, Secret("hush")),
         (Parameter("p", "uuid", ""), {"p": UUID.upper()}, UUID),
         (Parameter("p", "integer", ""), {"p": "-7"}, -7),

@@ -8,6 +8,8 @@ SIMULATOR = "Simulator"
 ON_AGENTS = ("kvm",)
 """Hypervisors whose driver lives on the hosts: a management server need not have it installed."""
 _NAMES = {"kvm": "KVM", "simulator": SIMULATOR}
+HYPERVISORS = tuple(_NAMES.values())
+"""Those that CloudStack knows, in its spelling."""
 
 
 def shown_name(driver: str) -> str:

@@ -75,8 +75,7 @@ class ParameterCheck:
             value = [part.strip() for part in text.split(",") if part.strip()]
             if len(value) > _LONGEST_LIST:
                 _refuse(parameter, text, f"a list may have {_LONGEST_LIST} items, this one has {len(value)}")
-            for part in value:
-                _read_text(parameter, part)
+            value = [_read_text(parameter, part) for part in value]
         else:
             value = _READERS.get(parameter.type, _read_text)(parameter, text)
         if parameter.of:
@@ -161,7 +160,7 @@ def _read_text(parameter: Parameter, text: str) -> str:
         _refuse(parameter, text, "control characters are not allowed")
     if parameter.choices and text not in parameter.choices:
         _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
-    return text
+    return next((word for word in parameter.words if word.lower() == text.strip().lower()), text)
 
 
 def _read_uuid(parameter: Parameter, text: str) -> str:

@@ -1,6 +1,7 @@
 """The commands there are, as data. CONTRACT for authors of commands:
 
-1. A command is a function with a declaration, in a module of `holdfast_api.commands` that `commands.MODULES` names:
+1. A command is a function with a declaration, in a module of `holdfast_api.commands` that `commands.MODULES` names,
+   under a name of its own or in a tuple of them:
 
        @command("listZones", "Lists zones.", kind="list", responds="zone",
                 parameters=(Parameter("id", "uuid", "the zone", of="zone"),))
@@ -47,7 +48,9 @@ class Parameter:
     """One parameter. `of` names the response object whose row a uuid, or each uuid of a list, refers to.
 
     `length` bounds the text (0: only the body limit does). An empty value counts as not sent unless `allow_empty`.
-    `choices` are the words allowed, letter for letter; `low` and `high` bound numbers, inclusive.
+    `choices` are the words allowed, letter for letter. `words` are some that are known, of which a filter may name
+    others: they arrive as they are written here, in whatever letter case they were sent, since CloudStack's database
+    tells none apart. `low` and `high` bound numbers, inclusive.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Parameter:
     length: int = 255
     since: str = ""
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     allow_empty: bool = False
@@ -196,7 +200,9 @@ def _members(modules: Iterable[str], kind: type[Any]) -> list[Any]:
     found: list[Any] = []
     for name in modules:
         module: ModuleType = import_module(name)
-        found += [value for value in vars(module).values() if isinstance(value, kind) and value is not SUCCESS]
+        for value in vars(module).values():
+            several = value if isinstance(value, tuple) else (value,)
+            found += [one for one in several if isinstance(one, kind) and one is not SUCCESS]
     return found
 
 

@@ -308,3 +308,13 @@ def test_a_host_is_declared_dead_only_by_name_and_only_while_silent(cloud, clust
     cloud.set(row, status="Down")
     assert cloud.info("declareHostDead", id=host["id"], name="ablecube31") == {"id": row.id, "name": "ablecube31"}
     assert cloud.events("HA.DECLARE.DEAD") == ["ordered to take host ablecube31 for dead, on the word of admin"]
+
+
+def test_words_are_found_in_any_letter_case(cloud):
+    """As in CloudStack, whose database tells none apart: Ansible asks for hosts of type `routing`."""
+    cluster = cloud.cluster(cloud.pod(cloud.zone()))
+    cloud.host(cluster)
+    for wanted in ({"type": "routing"}, {"state": "UP"}, {"resourcestate": "enabled"}, {"hypervisor": "simulator"}):
+        assert cloud.names("listHosts", **wanted) == ["ablecube31"], wanted
+    assert cloud.names("listClusters", hypervisor="SIMULATOR") == ["c1"]
+    assert cloud("listHosts", type="storage") == {}

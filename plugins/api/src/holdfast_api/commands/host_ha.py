@@ -6,13 +6,14 @@ from holdfast.model import Cluster, HaConfig, Host, Zone
 
 from holdfast_api.call import Call, JobRequest, Listing
 from holdfast_api.faults import INTERNAL, ApiFault
+from holdfast_api.hypervisors import HYPERVISORS
 from holdfast_api.ordering import host_job, place_job
 from holdfast_api.providers import installed_providers
 from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.host_ha import ha_answer, ha_by_host
 from holdfast_api.rows import by_id
 
-HYPERVISORS = ("KVM", "Simulator", "Unknown")
+_HYPERVISORS = (*HYPERVISORS, "Unknown")
 _HOST = Parameter("hostid", "uuid", "the UUID of the host", required=True, of="host")
 _CLUSTER = Parameter("clusterid", "uuid", "the UUID of the cluster", required=True, of="cluster")
 _INCLUDE = Parameter("includehost", "boolean", "also switch each host of the cluster", since="0.1")
@@ -172,7 +173,7 @@ def list_host_ha_resources(call: Call) -> Listing:
     responds="haprovider",
     paged=False,
     since="4.11.0",
-    parameters=(Parameter("hypervisor", "string", "the hypervisor", required=True, choices=HYPERVISORS),),
+    parameters=(Parameter("hypervisor", "string", "the hypervisor", required=True, choices=_HYPERVISORS),),
 )
 def list_host_ha_providers(call: Call) -> Listing:
     """Spelled as CloudStack's classes; configureHAForHost takes any letter case."""

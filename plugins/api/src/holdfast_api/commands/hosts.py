@@ -25,6 +25,7 @@ from holdfast_api.allocation import residents
 from holdfast_api.call import Call, Listing, Success
 from holdfast_api.dedicated_hosts import dedicated_ids
 from holdfast_api.host_tags import read_tags, replaced_tags
+from holdfast_api.hypervisors import HYPERVISORS
 from holdfast_api.inventory_change import change_inventory, fresh, stored
 from holdfast_api.migration_targets import migration_targets
 from holdfast_api.paging import given, select_page
@@ -32,6 +33,8 @@ from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.hosts import ALL_DETAILS
 
 _POWER = tuple(str(state) for state in PowerState)
+_STATUS = tuple(str(state) for state in HostStatus)
+_RESOURCE = tuple(str(state) for state in ResourceState)
 _ALLOCATION = {"enable": ResourceState.ENABLED, "disable": ResourceState.DISABLED}
 
 
@@ -47,10 +50,12 @@ _ALLOCATION = {"enable": ResourceState.ENABLED, "disable": ResourceState.DISABLE
         Parameter("zoneid", "uuid", "hosts of this zone", of="zone"),
         Parameter("podid", "uuid", "hosts of this pod", of="pod"),
         Parameter("clusterid", "uuid", "hosts of this cluster", of="cluster"),
-        Parameter("type", "string", "hosts of this type; Routing ones run VMs"),
-        Parameter("state", "string", "hosts whose agent is in this state: Up, Down, Connecting …"),
-        Parameter("resourcestate", "string", "hosts in this resource state: Enabled, Disabled, Maintenance …"),
-        Parameter("hypervisor", "string", "hosts of this hypervisor"),
+        Parameter("type", "string", "hosts of this type; Routing ones run VMs", words=("Routing",)),
+        Parameter("state", "string", "hosts whose agent is in this state: Up, Down, Connecting …", words=_STATUS),
+        Parameter(
+            "resourcestate", "string", "hosts in this resource state: Enabled, Disabled, Maintenance …", words=_RESOURCE
+        ),
+        Parameter("hypervisor", "string", "hosts of this hypervisor", words=HYPERVISORS),
         Parameter("managementserverid", "uuid", "hosts that this management server owns", of="managementserver"),
         Parameter("hahost", "boolean", "true: hosts that take only VMs restarted by HA; false: the others"),
         Parameter("outofbandmanagementenabled", "boolean", "by whether out-of-band management is enabled for them"),

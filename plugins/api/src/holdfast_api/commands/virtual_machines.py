@@ -9,6 +9,7 @@ from holdfast.model import Account, ServiceOffering, Template, Vm, VmState
 from holdfast_api.call import Call, Listing
 from holdfast_api.commands.offerings import PRIORITY
 from holdfast_api.domains import ROOT_UUID
+from holdfast_api.hypervisors import HYPERVISORS
 from holdfast_api.inventory_change import change_inventory, fresh, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
@@ -39,7 +40,7 @@ _PRESENT = "Present"
         Parameter("networkid", "uuid", "VMs on this network", of="network"),
         Parameter("templateid", "uuid", "VMs made from this template", of="template"),
         Parameter("serviceofferingid", "uuid", "VMs of this compute offering", of="serviceoffering"),
-        Parameter("hypervisor", "string", "VMs of this hypervisor"),
+        Parameter("hypervisor", "string", "VMs of this hypervisor", words=HYPERVISORS),
         Parameter("haenable", "boolean", "by whether HA restarts them"),
         Parameter("account", "string", "VMs of this account"),
         Parameter("domainid", "uuid", "VMs of this domain; there is one"),
