@@ -5,7 +5,8 @@ a table says so. Every change of the inventory therefore raises one number, and 
 first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from holdfast.errors import Conflict
 from holdfast.hooks.store import Change, Insert, Query, Store, Update
@@ -33,6 +34,40 @@ def change_inventory(call: Call, plan: Callable[[], Sequence[Change]], *, topic:
         call.context.bell.ring(topic)
         return ids[: sum(isinstance(change, Insert) for change in changes)]
     raise Conflict(f"{call.command.name}: others keep changing the inventory; nothing was done, try again")
+
+
+def edit(
+    call: Call,
+    record: type[R],
+    values: Mapping[str, Any],
+    *,
+    event: tuple[str, str, str],
+    check: Callable[[R], None] = lambda _row: None,
+) -> R:
+    """Change the row that parameter `id` names; what is not in `values` stays. Returns it as it stands then.
+
+    `event` is the event's type, the word for such a row, and its kind, as in `Call.event`. `check` refuses what the
+    row itself does not allow. Nothing is written, and no event told, where nothing is to be changed.
+    """
+    type_, word, kind = event
+
+    def plan() -> list[Change]:
+        row = fresh(call, call.row("id", record))
+        check(row)
+        changed = {key: value for key, value in values.items() if getattr(row, key) != value}
+        if not changed:
+            return []
+        text = f"changed {word} {_name(row)}: {', '.join(f'{key}={value}' for key, value in sorted(changed.items()))}"
+        told = call.event(type_, text, resource=(kind, str(getattr(row, "uuid", ""))))
+        return [Update(record, row.id, changed, expect={"removed": None}), Insert(told)]
+
+    change_inventory(call, plan)
+    return stored(call, record, call.row("id", record).id)
+
+
+def given_texts(call: Call, **fields: str) -> dict[str, Any]:
+    """Values for `edit`, of those string parameters that were sent: field="parameter"."""
+    return {field: call.text(name) for field, name in fields.items() if call.has(name)}
 
 
 def _raised(store: Store) -> Change:

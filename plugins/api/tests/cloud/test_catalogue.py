@@ -1,6 +1,8 @@
 """Compute offerings, templates and networks."""
 
 import pytest
+from holdfast.model import Vm
+from holdfast_api.commands.absent import COMMANDS
 from holdfast_api.network_offering import NETWORK_OFFERING_UUID
 
 
@@ -113,3 +115,92 @@ def test_database_nodes_are_those_that_the_replication_service_saw(cloud):
     [found] = cloud("listDatabaseNodes", state="Broken")["databasenode"]
     assert found["sources"][0]["error"] == "Duplicate entry"
     assert cloud.names("listDatabaseNodes", keyword="DB1") == ["db1:3306"]
+
+
+def test_what_things_are_called_may_change(cloud):
+    """And only that: what VMs were made from stays as it was. A name that is taken is refused."""
+    zone = cloud.zone()
+    pod, other = cloud.pod(zone, "p1"), cloud.pod(zone, "p2")
+    made = {
+        "updatePod": (pod, {"name": "rack1", "netmask": "255.255.0.0"}),
+        "updateServiceOffering": (cloud.offering(), {"name": "2C-4GB", "displaytext": "two and four"}),
+        "updateTemplate": (cloud.template(), {"name": "bookworm", "displaytext": "Debian 12"}),
+        "updateNetwork": (
+            cloud.one("createNetwork", name="n1", zoneid=zone["id"]),
+            {"name": "guests", "displaytext": "for guests"},
+        ),
+        "updateStoragePool": (cloud.pool(zone), {"name": "fast", "tags": "ssd", "capacitybytes": 1 << 40}),
+    }
+    for command, (thing, change) in made.items():
+        shown = cloud.one(command, id=thing["id"], **change)
+        expected = {{"capacitybytes": "disksizetotal"}.get(key, key): value for key, value in change.items()}
+        assert shown == thing | expected, command
+        assert cloud.one(command, id=thing["id"]) == shown, "what is not given stays"
+    assert cloud.events("POD.EDIT") == ["changed pod p1: name=rack1, netmask=255.255.0.0"]
+    assert cloud.refused("updatePod", id=other["id"], name="rack1")[0] == 431
+
+
+def test_templates_say_what_is_in_them(cloud):
+    """By an id of listOsTypes, as Ansible does, or in words of one's own."""
+    [debian] = cloud("listOsTypes", description="Debian GNU/Linux 12 (64-bit)")["ostype"]
+    assert cloud("listOsTypes", keyword="gnu/linux 12")["ostype"] == [debian]
+    assert len(cloud("listOsTypes", page=1, pagesize=5)["ostype"]) == 5
+    listed = cloud.template("listed", ostypeid=debian["id"])
+    assert (listed["ostypeid"], listed["ostypename"]) == (debian["id"], "Debian GNU/Linux 12 (64-bit)")
+    own = cloud.template("own", ostypeid="Plan 9")
+    assert own["ostypename"] == "Plan 9"
+    assert own["ostypeid"] not in {one["id"] for one in cloud("listOsTypes")["ostype"]}
+    assert cloud.one("updateTemplate", id=own["id"], ostypeid=debian["id"])["ostypeid"] == debian["id"]
+    assert cloud("deleteTemplate", id=own["id"]) == {"success": True}
+    assert cloud.names("listTemplates", templatefilter="all") == ["listed"]
+
+
+def test_a_template_with_a_vm_made_from_it_stays(site):
+    """536: the VM's disk grows from the image."""
+    site.deploy()
+    assert site.cloud.refused("deleteTemplate", id=site.template["id"])[0] == 536
+
+
+def test_a_volume_is_the_root_disk_of_a_vm(site):
+    """It is ready once the VM has run; that of a destroyed VM is not shown."""
+    cloud, vm = site.cloud, site.deploy()
+    cloud.pool(cloud.one("listZones"), "other", "sim://other/b")
+    volume = cloud.one("listVolumes", virtualmachineid=vm["id"])
+    assert (volume["type"], volume["vmname"], volume["storage"]) == ("ROOT", vm["name"], vm["storagename"])
+    assert (volume["state"], volume["templateid"]) == ("Allocated", vm["templateid"])
+    for wanted in ({"id": volume["id"]}, {"name": volume["name"]}, {"type": "ROOT"}, {"storageid": vm["storageid"]}):
+        assert cloud.one("listVolumes", **wanted) == volume
+    for absent in ({"type": "DATADISK"}, {"name": "ROOT-0"}, {"name": "disk"}, {"id": vm["id"]}):
+        assert cloud("listVolumes", **absent) == {}
+    row = cloud.set(cloud.row(Vm, vm["id"]), run_epoch=1)
+    assert cloud.one("listVolumes", id=volume["id"])["state"] == "Ready"
+    cloud.set(row, state="Destroyed")
+    assert cloud("listVolumes") == {}
+
+
+def test_affinity_groups_are_those_that_vms_name(site):
+    """There is nothing else to them."""
+    cloud = site.cloud
+    assert cloud("listAffinityGroups") == {}
+    first, second = (site.deploy(name=name, affinitygroupnames="web") for name in ("w1", "w2"))
+    alone = site.deploy(name="a1", affinitygroupnames="alone")
+    assert cloud.names("listAffinityGroups") == ["alone", "web"]
+    [group] = cloud("listAffinityGroups", virtualmachineid=second["id"])["affinitygroup"]
+    assert group["virtualmachineIds"] == [first["id"], second["id"]]
+    assert cloud.names("listAffinityGroups", keyword="ALO") == ["alone"]
+    assert cloud.names("listAffinityGroups", id=group["id"], type="host anti-affinity") == ["web"]
+    assert cloud("listAffinityGroups", virtualmachineid=alone["id"], name="web") == {}
+    assert cloud("listAffinityGroupTypes")["affinityGroupType"] == [{"type": "host anti-affinity"}]
+
+
+def test_what_there_is_none_of_is_an_empty_list(cloud):
+    """Clients go on from there; each says in listApis why there are none."""
+    for one in COMMANDS:
+        assert cloud(one.name, listall="true", page=1, pagesize=10) == {}
+        assert "of which there are none" in one.description
+
+
+def test_there_is_one_storage_provider(cloud):
+    """Ansible looks for it before it makes a pool."""
+    assert cloud.names("listStorageProviders", type="primary") == ["DefaultPrimary"]
+    assert cloud("listStorageProviders", type="image") == {}

@@ -107,7 +107,7 @@ def test_bad_pods_are_refused(cloud):
     """A name that the zone has, an unknown zone, addresses that are none."""
     zone = cloud.zone()
     cloud.pod(zone)
-    assert "zone z1 has a pod 'p1' already" in cloud.refused("createPod", zoneid=zone["id"], name="p1")[1]
+    assert "the zone has a pod 'p1' already" in cloud.refused("createPod", zoneid=zone["id"], name="p1")[1]
     code, text = cloud.refused("createPod", zoneid=UNKNOWN, name="p2")
     assert (code, "listZones shows the ids there are" in text) == (431, True)
     assert cloud.refused("createPod", zoneid="-1", name="p2")[0] == 431

@@ -115,3 +115,14 @@ def test_a_pool_with_a_disk_in_it_stays(site):
     empty = site.cloud.pool(site.zone, "empty", "nfs://s/e")
     assert site.cloud("deleteStoragePool", id=empty["id"]) == {"success": True}
     assert site.cloud.names("listStoragePools") == ["pool1"]
+
+
+def test_an_empty_pool_goes_into_maintenance_and_back(site):
+    """Ansible does so before it removes one. With a VM's disk on it, it is refused with 536."""
+    cloud, spare = site.cloud, site.cloud.pool(site.zone, "spare", "sim://spare/b")
+    assert cloud.one("enableStorageMaintenance", id=spare["id"])["state"] == "Maintenance"
+    vm = site.deploy()
+    assert vm["storagename"] == site.pool["name"]
+    assert cloud.refused("enableStorageMaintenance", id=site.pool["id"])[0] == 536
+    assert cloud.one("cancelStorageMaintenance", id=spare["id"])["state"] == "Up"
+    assert cloud.events("MAINT.PREPARE.PS") == ["changed storage pool spare: status=Maintenance"]

@@ -95,6 +95,9 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.commands.vm_deployment",
     "holdfast_api.commands.virtual_machines",
     "holdfast_api.commands.vm_actions",
+    "holdfast_api.commands.volumes",
+    "holdfast_api.commands.affinity",
+    "holdfast_api.commands.absent",
     "holdfast_api.commands.explanations",
 )
 """The modules whose commands are served."""

@@ -8,8 +8,8 @@ from holdfast.model import Cluster, Host, Pod, StoragePool, Zone
 
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import STATES, refuse_used
-from holdfast_api.hypervisors import check_hypervisor
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.hypervisors import HYPERVISORS, check_hypervisor
+from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -31,7 +31,7 @@ _COMMON = (
         Parameter("name", "string", "name of the cluster"),
         Parameter("zoneid", "uuid", "clusters of this zone", of="zone"),
         Parameter("podid", "uuid", "clusters of this pod", of="pod"),
-        Parameter("hypervisor", "string", "clusters of this hypervisor"),
+        Parameter("hypervisor", "string", "clusters of this hypervisor", words=HYPERVISORS),
         Parameter("clustertype", "string", "CloudManaged"),
         Parameter("managedstate", "string", "Managed"),
         Parameter("allocationstate", "string", "clusters in this state", choices=STATES),
@@ -111,19 +111,11 @@ def update_cluster(call: Call) -> Cluster:
     if call.has("clustername"):
         values["name"] = call.text("clustername")
 
-    def plan() -> list[Change]:
-        cluster = fresh(call, call.row("id", Cluster))
+    def check(cluster: Cluster) -> None:
         if values.get("name", cluster.name) != cluster.name:
             _refuse_taken(call, "clustername", values["name"], cluster.data_center_id)
-        if not values:
-            return []
-        changed = ", ".join(f"{key}={value}" for key, value in sorted(values.items()))
-        text = f"changed cluster {cluster.name}: {changed}"
-        told = call.event("CLUSTER.EDIT", text, resource=("Cluster", cluster.uuid))
-        return [Update(Cluster, cluster.id, values, expect={"removed": None}), Insert(told)]
 
-    change_inventory(call, plan)
-    return stored(call, Cluster, call.row("id", Cluster).id)
+    return edit(call, Cluster, values, event=("CLUSTER.EDIT", "cluster", "Cluster"), check=check)
 
 
 @command(

@@ -9,10 +9,12 @@ from holdfast.model import Network, Vm, Zone
 from holdfast_api.addresses import check_address, check_cidr, check_netmask
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import refuse_used
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
 from holdfast_api.network_offering import NETWORK_OFFERING_NAME, NETWORK_OFFERING_UUID
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
+
+_GUEST_TYPES = ("Shared", "Isolated")
 
 
 @command(
@@ -25,8 +27,8 @@ from holdfast_api.registry import Parameter, command
         Parameter("id", "uuid", "the UUID of the network", of="network"),
         Parameter("name", "string", "name of the network", since="0.1"),
         Parameter("zoneid", "uuid", "networks of this zone", of="zone"),
-        Parameter("type", "string", "Shared or Isolated"),
-        Parameter("traffictype", "string", "Guest"),
+        Parameter("type", "string", "Shared or Isolated", words=_GUEST_TYPES),
+        Parameter("traffictype", "string", "Guest", words=("Guest",)),
         Parameter("issystem", "boolean", "true: the cloud's own, of which there are none"),
     ),
 )
@@ -67,10 +69,7 @@ def create_network(call: Call) -> Network:
     def plan() -> list[Change]:
         zone = fresh(call, call.row("zoneid", Zone))
         name = call.text("name")
-        if call.store.count(Network, Query(equal={"name": name, "data_center_id": zone.id, "removed": None})):
-            raise InvalidRequest(
-                f"parameter name: zone {zone.name} has a network {name!r} already; choose another name"
-            )
+        _refuse_taken(call, name, zone.id)
         network = Network(
             uuid=new_uuid(),
             name=name,
@@ -85,6 +84,28 @@ def create_network(call: Call) -> Network:
         return [Insert(network), Insert(told)]
 
     return stored(call, Network, change_inventory(call, plan)[0])
+
+
+@command(
+    "updateNetwork",
+    "Changes what a network is called.",
+    kind="sync",
+    responds="network",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the network", required=True, of="network"),
+        Parameter("name", "string", "a new name"),
+        Parameter("displaytext", "string", "what it is"),
+    ),
+)
+def update_network(call: Call) -> Network:
+    """Addresses and VLAN stay: guests and bridges have them."""
+    values = given_texts(call, name="name", display_text="displaytext")
+
+    def check(network: Network) -> None:
+        if values.get("name", network.name) != network.name:
+            _refuse_taken(call, values["name"], network.data_center_id)
+
+    return edit(call, Network, values, event=("NETWORK.UPDATE", "network", "Network"), check=check)
 
 
 @command(
@@ -116,8 +137,8 @@ def delete_network(call: Call) -> Success:
     parameters=(
         Parameter("id", "uuid", "the UUID of the offering"),
         Parameter("name", "string", "name of the offering"),
-        Parameter("state", "string", "Enabled or Disabled"),
-        Parameter("guestiptype", "string", "Shared or Isolated"),
+        Parameter("state", "string", "Enabled or Disabled", words=("Enabled", "Disabled")),
+        Parameter("guestiptype", "string", "Shared or Isolated", words=_GUEST_TYPES),
     ),
 )
 def list_network_offerings(call: Call) -> Listing:
@@ -140,6 +161,11 @@ def list_network_offerings(call: Call) -> Listing:
     )
     fits = fits and call.keyword.lower() in NETWORK_OFFERING_NAME.lower()
     return Listing.of([offering] if fits else [], call.page)
+
+
+def _refuse_taken(call: Call, name: str, zone_id: int) -> None:
+    if call.store.count(Network, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
+        raise InvalidRequest(f"parameter name: the zone has a network {name!r} already; choose another name")
 
 
 def _values(call: Call) -> dict[str, Any]:

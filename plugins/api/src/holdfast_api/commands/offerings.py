@@ -5,7 +5,7 @@ from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import ServiceOffering, Vm
 
 from holdfast_api.call import Call, Listing, Success, new_uuid
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -83,6 +83,23 @@ def create_service_offering(call: Call) -> ServiceOffering:
         return [Insert(offering), Insert(told)]
 
     return stored(call, ServiceOffering, change_inventory(call, plan)[0])
+
+
+@command(
+    "updateServiceOffering",
+    "Changes what a compute offering is called.",
+    kind="sync",
+    responds="serviceoffering",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the offering", required=True, of="serviceoffering"),
+        Parameter("name", "string", "a new name"),
+        Parameter("displaytext", "string", "what it is"),
+    ),
+)
+def update_service_offering(call: Call) -> ServiceOffering:
+    """Size and HA stay, as in CloudStack: the VMs made from it have them."""
+    values = given_texts(call, name="name", display_text="displaytext")
+    return edit(call, ServiceOffering, values, event=("SERVICE.OFFERING.EDIT", "service offering", "ServiceOffering"))
 
 
 @command(

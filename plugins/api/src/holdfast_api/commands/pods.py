@@ -9,9 +9,17 @@ from holdfast.model import Cluster, Host, Pod, Zone
 from holdfast_api.addresses import check_address, check_netmask
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import STATES, refuse_used
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
+
+_COMMON = (
+    Parameter("gateway", "string", "gateway of the management network"),
+    Parameter("netmask", "string", "netmask of the management network"),
+    Parameter("startip", "string", "first address for system VMs"),
+    Parameter("endip", "string", "last address for system VMs"),
+    Parameter("allocationstate", "string", "Disabled: it takes no new VMs", choices=STATES),
+)
 
 
 @command(
@@ -40,11 +48,7 @@ def list_pods(call: Call) -> Listing:
     parameters=(
         Parameter("name", "string", "name of the pod", required=True),
         Parameter("zoneid", "uuid", "the zone it lies in", required=True, of="zone"),
-        Parameter("gateway", "string", "gateway of the management network"),
-        Parameter("netmask", "string", "netmask of the management network"),
-        Parameter("startip", "string", "first address for system VMs"),
-        Parameter("endip", "string", "last address for system VMs"),
-        Parameter("allocationstate", "string", "Disabled: it takes no new VMs", choices=STATES),
+        *_COMMON,
     ),
 )
 def create_pod(call: Call) -> Pod:
@@ -54,13 +58,36 @@ def create_pod(call: Call) -> Pod:
     def plan() -> list[Change]:
         zone = fresh(call, call.row("zoneid", Zone))
         name = call.text("name")
-        if call.store.count(Pod, Query(equal={"name": name, "data_center_id": zone.id, "removed": None})):
-            raise InvalidRequest(f"parameter name: zone {zone.name} has a pod {name!r} already; choose another name")
+        _refuse_taken(call, name, zone.id)
         pod = Pod(uuid=new_uuid(), name=name, data_center_id=zone.id, created=call.now(), **values)
         told = call.event("POD.CREATE", f"created pod {name} in zone {zone.name}", resource=("Pod", pod.uuid))
         return [Insert(pod), Insert(told)]
 
     return stored(call, Pod, change_inventory(call, plan)[0])
+
+
+@command(
+    "updatePod",
+    "Changes a pod.",
+    kind="sync",
+    responds="pod",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the pod", required=True, of="pod"),
+        Parameter("name", "string", "a new name"),
+        *_COMMON,
+    ),
+)
+def update_pod(call: Call) -> Pod:
+    """What is not given stays."""
+    values = _values(call)
+    if call.has("name"):
+        values["name"] = call.text("name")
+
+    def check(pod: Pod) -> None:
+        if values.get("name", pod.name) != pod.name:
+            _refuse_taken(call, values["name"], pod.data_center_id)
+
+    return edit(call, Pod, values, event=("POD.EDIT", "pod", "Pod"), check=check)
 
 
 @command(
@@ -81,6 +108,11 @@ def delete_pod(call: Call) -> Success:
 
     change_inventory(call, plan)
     return Success()
+
+
+def _refuse_taken(call: Call, name: str, zone_id: int) -> None:
+    if call.store.count(Pod, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
+        raise InvalidRequest(f"parameter name: the zone has a pod {name!r} already; choose another name")
 
 
 def _values(call: Call) -> dict[str, Any]:

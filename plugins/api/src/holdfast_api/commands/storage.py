@@ -10,10 +10,11 @@ from holdfast.settings import CATALOGUE
 from holdfast_api.addresses import Url, read_url
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.hypervisors import SIMULATOR, check_hypervisor
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
 from holdfast_api.lun_choice import DETAIL, read_luns
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
+from holdfast_api.responses.storage import STORAGE_PROVIDER
 
 SCOPES = ("ZONE", "CLUSTER", "HOST")
 _TYPES = {
@@ -43,7 +44,7 @@ _ON_AGENTS = ("nfs", "iscsi")
         Parameter("ipaddress", "string", "address of the storage server"),
         Parameter("path", "string", "what of the server's storage it is", length=1024),
         Parameter("scope", "string", "storage pools of this scope", choices=SCOPES),
-        Parameter("status", "string", "storage pools in this state"),
+        Parameter("status", "string", "storage pools in this state", words=("Up", "Disabled", "Maintenance")),
     ),
 )
 def list_storage_pools(call: Call) -> Listing:
@@ -122,6 +123,32 @@ def create_storage_pool(call: Call) -> StoragePool:
 
 
 @command(
+    "updateStoragePool",
+    "Changes what is known of a storage pool. Its server and path stay.",
+    kind="sync",
+    responds="storagepool",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the storage pool", required=True, of="storagepool"),
+        Parameter("name", "string", "a new name"),
+        Parameter("tags", "string", "tags of the storage pool"),
+        Parameter("capacitybytes", "long", "bytes in all", low=0),
+    ),
+)
+def update_storage_pool(call: Call) -> StoragePool:
+    """What is not given stays."""
+    values = given_texts(call, name="name", tags="tags")
+    if call.has("capacitybytes"):
+        values["capacity_bytes"] = call.whole("capacitybytes")
+
+    def check(pool: StoragePool) -> None:
+        same = {"name": values.get("name"), "data_center_id": pool.data_center_id, "removed": None}
+        if values.get("name", pool.name) != pool.name and call.store.count(StoragePool, Query(equal=same)):
+            raise InvalidRequest("parameter name: the zone has a storage pool with this name already")
+
+    return edit(call, StoragePool, values, event=("STORAGE.POOL.EDIT", "storage pool", "StoragePool"), check=check)
+
+
+@command(
     "deleteStoragePool",
     "Forgets a storage pool that no VM uses.",
     kind="sync",
@@ -136,9 +163,7 @@ def delete_storage_pool(call: Call) -> Success:
 
     def plan() -> list[Change]:
         pool = fresh(call, call.row("id", StoragePool))
-        users = call.store.select(Vm, Query(equal={"pool_id": pool.id, "removed": None}, limit=1))
-        if users:
-            raise Conflict(f"storage pool {pool.name} holds the disk of VM {users[0].name}: destroy that VM first")
+        _refuse_disks(call, pool)
         told = call.event(
             "STORAGE.POOL.DELETE", f"removed storage pool {pool.name}", resource=("StoragePool", pool.uuid)
         )
@@ -146,6 +171,44 @@ def delete_storage_pool(call: Call) -> Success:
 
     change_inventory(call, plan)
     return Success()
+
+
+@command(
+    "enableStorageMaintenance",
+    "Takes a storage pool out of service, so that it can be removed: no new VM gets its disk there.",
+    kind="sync",
+    responds="storagepool",
+    parameters=(Parameter("id", "uuid", "the UUID of the storage pool", required=True, of="storagepool"),),
+)
+def enable_storage_maintenance(call: Call) -> StoragePool:
+    """Refused with 536 as long as a VM has its disk there: CloudStack would stop them all at this word."""
+    event = ("MAINT.PREPARE.PS", "storage pool", "StoragePool")
+    return edit(call, StoragePool, {"status": "Maintenance"}, event=event, check=lambda pool: _refuse_disks(call, pool))
+
+
+@command(
+    "cancelStorageMaintenance",
+    "Puts a storage pool back into service.",
+    kind="sync",
+    responds="storagepool",
+    parameters=(Parameter("id", "uuid", "the UUID of the storage pool", required=True, of="storagepool"),),
+)
+def cancel_storage_maintenance(call: Call) -> StoragePool:
+    """New VMs may get their disks there again."""
+    return edit(call, StoragePool, {"status": "Up"}, event=("MAINT.CANCEL.PS", "storage pool", "StoragePool"))
+
+
+@command(
+    "listStorageProviders",
+    "Lists storage providers: there is one.",
+    kind="list",
+    responds="dataStoreProvider",
+    parameters=(Parameter("type", "string", "primary; there are no others", words=("primary",)),),
+)
+def list_storage_providers(call: Call) -> Listing:
+    """Ansible asks before it makes a pool."""
+    fits = call.text("type", "primary") == "primary"
+    return Listing.of([{"name": STORAGE_PROVIDER, "type": "primary"}] if fits else [], call.page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +235,12 @@ def _place(call: Call) -> _Place:
     if pod is not None and (pod.data_center_id != zone.id or (cluster is not None and cluster.pod_id != pod.id)):
         raise InvalidRequest(f"parameter podid: pod {pod.name} is not where the zone and the cluster given are")
     return _Place(zone, None if cluster is None else fresh(call, cluster), scope)
+
+
+def _refuse_disks(call: Call, pool: StoragePool) -> None:
+    users = call.store.select(Vm, Query(equal={"pool_id": pool.id, "removed": None}, limit=1))
+    if users:
+        raise Conflict(f"storage pool {pool.name} holds the disk of VM {users[0].name}: destroy that VM first")
 
 
 def _refuse_taken(call: Call, zone: Zone, url: Url) -> None:

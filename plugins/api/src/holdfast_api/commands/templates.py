@@ -1,12 +1,14 @@
 """Templates: images that VMs are made from."""
 
 from holdfast.errors import InvalidRequest
-from holdfast.hooks.store import Change, Insert, Query
-from holdfast.model import Template, Zone
+from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.model import Template, Vm, Zone
 
-from holdfast_api.call import Call, Listing, new_uuid
-from holdfast_api.hypervisors import check_hypervisor
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.call import Call, Listing, Success, new_uuid
+from holdfast_api.commands.zones import refuse_used
+from holdfast_api.hypervisors import HYPERVISORS, check_hypervisor
+from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
+from holdfast_api.os_types import OS_TYPES, described
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -28,7 +30,7 @@ _FORMATS = ("QCOW2", "RAW", "VHD", "VHDX", "OVA", "VMDK", "ISO", "DIR")
         Parameter("ids", "list", "UUIDs of templates", of="template", length=0),
         Parameter("name", "string", "name of the template"),
         Parameter("zoneid", "uuid", "templates of this zone, and those of every zone", of="zone"),
-        Parameter("hypervisor", "string", "templates for this hypervisor"),
+        Parameter("hypervisor", "string", "templates for this hypervisor", words=HYPERVISORS),
     ),
 )
 def list_templates(call: Call) -> Listing:
@@ -59,7 +61,7 @@ def list_templates(call: Call) -> Listing:
         Parameter("url", "string", "where the image is", required=True, length=2048),
         Parameter("zoneid", "string", "the zone it is for; without, or -1, it is for every zone"),
         Parameter("zoneids", "list", "the zone it is for", of="zone"),
-        Parameter("ostypeid", "string", "operating system in it"),
+        Parameter("ostypeid", "string", "operating system in it: an id that listOsTypes shows, or words of your own"),
         Parameter("ispublic", "boolean", "whether every account may use it"),
     ),
 )
@@ -75,8 +77,7 @@ def register_template(call: Call) -> Listing:
         zone = _zone(call)
         zone_id = zone.id if zone else None
         name = call.text("name")
-        if call.store.count(Template, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
-            raise InvalidRequest(f"parameter name: there is a template {name!r} already; choose another name")
+        _refuse_taken(call, name, zone_id)
         template = Template(
             uuid=new_uuid(),
             name=name,
@@ -84,7 +85,7 @@ def register_template(call: Call) -> Listing:
             format=format_,
             hypervisor_type=hypervisor,
             url=call.text("url"),
-            os_type=call.text("ostypeid"),
+            os_type=described(call.text("ostypeid")),
             data_center_id=zone_id,
             is_public=call.flag("ispublic", True),
             created=call.now(),
@@ -93,6 +94,82 @@ def register_template(call: Call) -> Listing:
         return [Insert(template), Insert(told)]
 
     return Listing.of([stored(call, Template, change_inventory(call, plan)[0])])
+
+
+@command(
+    "updateTemplate",
+    "Changes what a template is called.",
+    kind="sync",
+    responds="template",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the template", required=True, of="template"),
+        Parameter("name", "string", "a new name"),
+        Parameter("displaytext", "string", "what it is", length=4096),
+        Parameter("ostypeid", "string", "operating system in it: an id that listOsTypes shows, or words of your own"),
+    ),
+)
+def update_template(call: Call) -> Template:
+    """The image stays: VMs are made from it."""
+    values = given_texts(call, name="name", display_text="displaytext", os_type="ostypeid")
+    if "os_type" in values:
+        values["os_type"] = described(values["os_type"])
+
+    def check(template: Template) -> None:
+        if values.get("name", template.name) != template.name:
+            _refuse_taken(call, values["name"], template.data_center_id)
+
+    return edit(call, Template, values, event=("TEMPLATE.UPDATE", "template", "Template"), check=check)
+
+
+@command(
+    "deleteTemplate",
+    "Forgets a template that no VM was made from. The image stays where it is.",
+    kind="sync",
+    responds="success",
+    parameters=(
+        Parameter("id", "uuid", "the UUID of the template", required=True, of="template"),
+        Parameter("zoneid", "uuid", "the zone it is for; makes no difference", of="zone"),
+    ),
+)
+def delete_template(call: Call) -> Success:
+    """Refused with 536 as long as a VM is there whose disk was made from it."""
+
+    def plan() -> list[Change]:
+        template = fresh(call, call.row("id", Template))
+        refuse_used(call, f"template {template.name}", "vm_template_id", template.id, (Vm,))
+        told = call.event("TEMPLATE.DELETE", f"removed template {template.name}", resource=("Template", template.uuid))
+        return [Update(Template, template.id, {"removed": call.now()}, expect={"removed": None}), Insert(told)]
+
+    change_inventory(call, plan)
+    return Success()
+
+
+@command(
+    "listOsTypes",
+    "Lists operating systems that a template may say it holds.",
+    kind="list",
+    responds="ostype",
+    access="user",
+    parameters=(
+        Parameter("id", "string", "the UUID of the operating system"),
+        Parameter("description", "string", "its description"),
+    ),
+)
+def list_os_types(call: Call) -> Listing:
+    """By description."""
+    found = [
+        one
+        for one in OS_TYPES
+        if call.text("id", one.id) == one.id
+        and call.text("description", one.description) == one.description
+        and call.keyword.lower() in one.description.lower()
+    ]
+    return Listing.of([{"id": one.id, "description": one.description} for one in found], call.page)
+
+
+def _refuse_taken(call: Call, name: str, zone_id: int | None) -> None:
+    if call.store.count(Template, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
+        raise InvalidRequest(f"parameter name: there is a template {name!r} already; choose another name")
 
 
 def _zone(call: Call) -> Zone | None:

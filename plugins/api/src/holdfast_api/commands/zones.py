@@ -8,7 +8,7 @@ from holdfast.model import Host, Network, Pod, Row, StoragePool, Vm, Zone
 
 from holdfast_api.addresses import check_address, check_cidr
 from holdfast_api.call import Call, Listing, Success, new_uuid
-from holdfast_api.inventory_change import change_inventory, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -96,18 +96,11 @@ def update_zone(call: Call) -> Zone:
     if call.has("name"):
         values["name"] = call.text("name")
 
-    def plan() -> list[Change]:
-        zone = fresh(call, call.row("id", Zone))
+    def check(zone: Zone) -> None:
         if values.get("name", zone.name) != zone.name:
             _refuse_taken(call, values["name"])
-        if not values:
-            return []
-        text = f"changed zone {zone.name}: {', '.join(f'{key}={value}' for key, value in sorted(values.items()))}"
-        told = call.event("ZONE.EDIT", text, resource=("Zone", zone.uuid))
-        return [Update(Zone, zone.id, values, expect={"removed": None}), Insert(told)]
 
-    change_inventory(call, plan)
-    return stored(call, Zone, call.row("id", Zone).id)
+    return edit(call, Zone, values, event=("ZONE.EDIT", "zone", "Zone"), check=check)
 
 
 @command(

@@ -17,6 +17,8 @@ MODULES: tuple[str, ...] = (
     "holdfast_api.responses.host_ha",
     "holdfast_api.responses.catalogue",
     "holdfast_api.responses.virtual_machines",
+    "holdfast_api.responses.volumes",
+    "holdfast_api.responses.absent",
     "holdfast_api.responses.explanations",
 )
 """The modules whose `ResponseObject` tables count."""

@@ -1,4 +1,4 @@
-"""What VMs are made from: compute offerings, templates and networks."""
+"""What VMs are made from: compute offerings, templates and networks; and their affinity groups."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from holdfast.model import Network, ServiceOffering, Template
 from holdfast_api.domains import ROOT_NAME, ROOT_UUID
 from holdfast_api.fields import Answer, Field, ResponseObject, as_given
 from holdfast_api.network_offering import NETWORK_OFFERING_NAME, NETWORK_OFFERING_UUID
+from holdfast_api.os_types import UNKNOWN, os_type
 from holdfast_api.responses.zones import ZONE_REF
 from holdfast_api.rows import Places
 from holdfast_api.times import moment_text
@@ -85,7 +86,8 @@ def _templates(call: "Call", templates: Sequence[Template]) -> list[Answer]:
             "format": row.format,
             "hypervisor": row.hypervisor_type,
             "url": row.url or None,
-            "ostypename": row.os_type or None,
+            "ostypeid": os_type(row.os_type or UNKNOWN).id,
+            "ostypename": row.os_type or UNKNOWN,
             "size": row.size,
             "ispublic": row.is_public,
             "isready": row.is_ready,
@@ -113,6 +115,7 @@ TEMPLATE = ResponseObject(
         Field("format", "string", "format of the image"),
         Field("hypervisor", "string", "hypervisor it is made for"),
         Field("url", "string", "where it comes from"),
+        Field("ostypeid", "string", "the UUID of the operating system in it"),
         Field("ostypename", "string", "operating system in it"),
         Field("size", "long", "bytes"),
         Field("ispublic", "boolean", "whether every account may use it"),
@@ -205,4 +208,28 @@ NETWORK_OFFERING = ResponseObject(
         Field("forvpc", "boolean", "whether it is for virtual private clouds"),
     ),
     build=as_given,
+)
+
+OS_TYPE = ResponseObject(
+    name="ostype",
+    fields=(
+        Field("id", "string", "the UUID of the operating system"),
+        Field("description", "string", "what it is called"),
+    ),
+    build=as_given,
+)
+
+AFFINITY_GROUP = ResponseObject(
+    name="affinitygroup",
+    fields=(
+        Field("id", "string", "the UUID of the affinity group"),
+        Field("name", "string", "name of the affinity group"),
+        Field("type", "string", "host anti-affinity"),
+        Field("virtualmachineIds", "list", "UUIDs of its VMs"),
+    ),
+    build=as_given,
+)
+
+AFFINITY_GROUP_TYPE = ResponseObject(
+    name="affinityGroupType", fields=(Field("type", "string", "host anti-affinity"),), build=as_given
 )

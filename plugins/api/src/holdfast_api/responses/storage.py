@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.model import StoragePool
 
-from holdfast_api.fields import Answer, Field, ResponseObject
+from holdfast_api.fields import Answer, Field, ResponseObject, as_given
 from holdfast_api.responses.zones import CLUSTER_REF, POD_REF, ZONE_REF
 from holdfast_api.rows import Places
 from holdfast_api.times import moment_text
 
 if TYPE_CHECKING:
     from holdfast_api.call import Call
+
+STORAGE_PROVIDER = "DefaultPrimary"
+"""The one storage provider there is, by the name that CloudStack gives it."""
 
 
 def _pools(call: "Call", pools: Sequence[StoragePool]) -> list[Answer]:
@@ -37,7 +40,7 @@ def _pools(call: "Call", pools: Sequence[StoragePool]) -> list[Answer]:
             "disksizetotal": pool.capacity_bytes,
             "disksizeused": pool.used_bytes,
             "disksizeallocated": pool.used_bytes,
-            "provider": "DefaultPrimary",
+            "provider": STORAGE_PROVIDER,
             "heartbeat": pool.heartbeat or None,
             "hypervisor": _hypervisor(places, pool),
         }
@@ -80,4 +83,10 @@ STORAGE_POOL = ResponseObject(
     ),
     build=_pools,
     record=StoragePool,
+)
+
+DATA_STORE_PROVIDER = ResponseObject(
+    name="dataStoreProvider",
+    fields=(Field("name", "string", "name of the storage provider"), Field("type", "string", "primary")),
+    build=as_given,
 )
