@@ -13,7 +13,7 @@ from holdfast_lab.token_watch import TokenWatch
 
 pytestmark = pytest.mark.slow
 
-BOOT_SECONDS = 90.0
+BOOT_SECONDS = 240.0
 VM = "11111111-2222-4333-8444-555555555555"
 
 

@@ -14,7 +14,7 @@ from holdfast_lab.guest.tokens import SLOT_BYTES, Token, parse_tokens, read_toke
 from holdfast_lab.packages import install
 from holdfast_lab.problems import LabError
 
-BOOT_SECONDS = 90.0
+BOOT_SECONDS = 240.0
 
 
 def _slot(text: str) -> bytes:

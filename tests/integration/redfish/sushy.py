@@ -25,7 +25,7 @@ from holdfast_conformance.wire_faults import CLEAN, TcpFaultProxy, WireFaults
 
 USER, PASSWORD = "admin", "sushy-secret-1"
 ONE, TWO = "11111111-2222-3333-4444-000000000001", "11111111-2222-3333-4444-000000000002"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 # The emulator reads its configuration as a Python file, which is how the knobs get into the real thing. Its fake
 # systems take 1 to 11 seconds for an action; here they take none, so that the suite is done today.
