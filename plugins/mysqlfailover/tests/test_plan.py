@@ -120,6 +120,7 @@ def test_a_jdbc_url_takes_the_place_of_other_keys(make: Make) -> None:
         ("db.cloud.port=33o6", r"db\.cloud\.port is '33o6'; allowed is a whole number from 1"),
         ("db.cloud.port=0", r"db\.cloud\.port is '0'"),
         ("db.cloud.maxActive=-1", r"db\.cloud\.maxActive is '-1'"),
+        ("", "db.properties says nothing of the database cloud"),
         ("db.cloud.host=db1:99999", r"a port is a number from 1 to 65535"),
         ("db.cloud.host=db 1", "no name or address of a host"),
         ("db.cloud.name=", r"db\.cloud\.name is empty"),
@@ -152,7 +153,7 @@ def test_what_is_wrong_is_named(make: Make, text: str, said: str) -> None:
 
 def test_keys_of_others_are_nobodys_business(make: Make) -> None:
     """The file belongs to CloudStack as well."""
-    make("cluster.node.IP=10.1.1.1\nregion.id=1\ndb.simulator.host=x\nsome.thing=else\n")
+    make("db.cloud.host=db1\ncluster.node.IP=10.1.1.1\nregion.id=1\ndb.simulator.host=x\nsome.thing=else\n")
 
 
 def test_every_key_is_explained_and_no_secret_shown(make: Make) -> None:

@@ -35,9 +35,15 @@ def read_plan(path: Path, database: str, key_file: Path, connect_seconds: float,
     `key_file` holds the management secret. The seconds hold unless the file's URL parameters give others.
     `ConfigurationError` names the file, the line and the key of whatever is wrong.
     """
-    values = Values(path, read_properties(path), database)
+    entries = read_properties(path)
+    values = Values(path, entries, database)
     _unlock(values, key_file)
     url = _url(values)
+    if not any(name.startswith(f"db.{database}.") for name in entries):
+        raise ConfigurationError(
+            f"{path} says nothing of the database {database}: no key in it begins with db.{database}. It is empty, or "
+            "another file; put the right one there"
+        )
     parameters = url.parameters
     return Plan(
         hosts=url.hosts,
