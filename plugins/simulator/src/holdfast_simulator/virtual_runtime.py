@@ -48,38 +48,65 @@ class VirtualClock:
 
 
 class _Job:
-    """One blocking call on its way through a pool."""
+    """One blocking call on its way through a pool. `outcome` has the answer or the error, once `done`.
 
-    __slots__ = ("args", "context", "deadline", "function", "future", "kwargs", "since", "timer")
+    Only a call that does not end at once gets a future to wait for.
+    """
+
+    __slots__ = ("args", "context", "deadline", "done", "function", "future", "kwargs", "outcome", "since", "timer")
 
     def __init__(
-        self,
-        future: asyncio.Future[Any],
-        since: float,
-        deadline: float,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, since: float, deadline: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        self.future = future
         self.since = since
         self.deadline = deadline
         self.function = function
         self.args = args
         self.kwargs = kwargs
         self.context = contextvars.copy_context()
+        self.future: asyncio.Future[Any] | None = None
         self.timer: VirtualHandle | None = None
+        self.done = False
+        self.outcome: Any = None
+
+    def wanted(self) -> bool:
+        """Whether somebody still waits for its outcome."""
+        return not self.done and (self.future is None or not self.future.done())
+
+    def end(self, outcome: Any, problem: BaseException | None = None) -> None:
+        """Hand over the outcome, unless nobody wants it any more."""
+        future = self.future
+        if future is None:
+            self.done, self.outcome = True, (outcome, problem)
+        elif future.done():
+            return
+        elif problem is None:
+            future.set_result(outcome)
+        else:
+            future.set_exception(problem)
+            future._log_traceback = False  # whoever waits gets it, and one who crashed meanwhile must not make noise
+
+    def result(self) -> Any:
+        """The outcome of one that ended at once; raises its error."""
+        (outcome, problem), self.outcome = self.outcome, None
+        if problem is None:
+            return outcome
+        try:
+            raise problem
+        finally:
+            del problem, self  # an error that holds its frame, which holds the error, is work for the collector
 
 
 class VirtualCallPool:
-    """A `holdfast.runtime.CallPool` under virtual time."""
+    """A `holdfast.runtime.CallPool` under virtual time. Those of a dead process begin nothing any more."""
 
-    def __init__(self, loop: VirtualLoop, name: str, limit: int) -> None:
+    def __init__(self, loop: VirtualLoop, name: str, limit: int, process: Process | None = None) -> None:
         if limit < 1:
             raise ValueError(f"pool {name}: a limit of {limit} would let no call run")
         self._loop = loop
         self._name = name
         self._limit = limit
+        self._process = process
         self._running = 0
         self._waiting: deque[_Job] = deque()
 
@@ -94,18 +121,28 @@ class VirtualCallPool:
         return self._running
 
     async def call(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Result of `function(*args)`, or `DeadlineExceeded` after `deadline` seconds."""
-        loop = self._loop
-        future: asyncio.Future[T] = loop.create_future()
-        job = _Job(future, loop._now, deadline, function, args, kwargs)
-        if self._running < self._limit:
+        """Result of `function(*args)`, or `DeadlineExceeded` after `deadline` seconds.
+
+        It begins at once if there is room, and its caller always leaves to the loop before it hears of the end.
+        """
+        loop, process = self._loop, self._process
+        job = _Job(loop._now, deadline, function, args, kwargs)
+        if process is not None and not process.alive:
+            await loop.create_future()  # it is being buried, and this is clean-up code of its coroutines
+        elif self._running < self._limit:
             self._running += 1
-            loop.call_soon(self._start, job, context=job.context)
+            loop.workers.run(job.context, self._run, job)
+            if job.done:
+                await asyncio.sleep(0)
+                found: T = job.result()
+                return found
         else:
             self._waiting.append(job)
-            self._set_timer(job)
+        job.future = loop.create_future()
+        self._set_timer(job)
         try:
-            return await future
+            found = await job.future
+            return found  # noqa: RET504 - or it would be of no type
         finally:
             if job.timer is not None:
                 job.timer.cancel()
@@ -114,32 +151,21 @@ class VirtualCallPool:
         job.timer = self._loop.call_at(job.since + job.deadline, self._expire, job, context=job.context)
 
     def _expire(self, job: _Job) -> None:
-        if not job.future.done():
+        if job.wanted():
             what = getattr(job.function, "__qualname__", repr(job.function))
-            _fail(job.future, DeadlineExceeded(f"{what}: no answer within {job.deadline:g} s (pool {self._name})"))
+            job.end(None, DeadlineExceeded(f"{what}: no answer within {job.deadline:g} s (pool {self._name})"))
 
-    def _start(self, job: _Job) -> None:
-        process = PROCESS.get()
-        self._loop.workers.run(job.context, self._run, job, process)
-        if job.timer is None and not job.future.done():
-            self._set_timer(job)  # only now: most calls have ended at once
-
-    def _run(self, job: _Job, process: Process | None) -> None:
-        if process is not None:
-            process.greenlets.add(getcurrent())
-        try:
-            if not job.future.done():
-                result = job.function(*job.args, **job.kwargs)
-                if not job.future.done():
-                    job.future.set_result(result)
-        except GreenletExit:
-            raise
-        except BaseException as problem:
-            if not job.future.done():
-                _fail(job.future, problem)
-        finally:
-            if process is not None:
-                process.greenlets.discard(getcurrent())
+    def _run(self, job: _Job) -> None:
+        """Never raises, but for `GreenletExit`: then its process is dead, and its place in the pool with it."""
+        if job.wanted():
+            try:
+                outcome = job.function(*job.args, **job.kwargs)
+            except GreenletExit:
+                raise
+            except BaseException as problem:
+                job.end(None, problem)
+            else:
+                job.end(outcome)
         self._running -= 1
         self._begin_waiting()
 
@@ -151,15 +177,10 @@ class VirtualCallPool:
     def _begin_waiting(self) -> None:
         while self._waiting and self._running < self._limit:
             following = self._waiting.popleft()
-            if not following.future.done():
+            if following.wanted():
                 self._running += 1
-                self._loop.call_soon(self._start, following, context=following.context)
-
-
-def _fail(future: asyncio.Future[Any], problem: BaseException) -> None:
-    """Hand over an error quietly: whoever waits gets it, and one who crashed meanwhile must not make noise."""
-    future.set_exception(problem)
-    future._log_traceback = False
+                context = following.context
+                self._loop.call_soon(self._loop.workers.run, context, self._run, following, context=context)
 
 
 class VirtualWaiter:
@@ -193,8 +214,8 @@ class VirtualWaiter:
             raise RuntimeError("a blocking call on the event loop: drivers may only be called through a pool")
         self._parked = current
         self._context = contextvars.copy_context()
-        timer: VirtualHandle = self._loop.call_later(timeout, self._resume, context=self._context)
-        hub.switch()
+        timer = self._loop.call_later(timeout, self._resume, context=self._context)
+        _park(current, hub)
         timer.cancel()
         return self._set
 
@@ -202,6 +223,29 @@ class VirtualWaiter:
         parked, self._parked = self._parked, None
         if parked is not None:
             parked.switch()
+
+
+def rest(loop: VirtualLoop, seconds: float) -> None:
+    """Park the calling greenlet for so long; `RuntimeError` on the event loop itself."""
+    current = getcurrent()
+    hub = current.parent
+    if hub is None:
+        raise RuntimeError("a blocking call on the event loop: drivers may only be called through a pool")
+    loop.call_later(seconds, current.switch)
+    _park(current, hub)
+
+
+def _park(current: greenlet, hub: greenlet) -> None:
+    """Leave to the loop until something switches back; or for ever, if its process dies meanwhile."""
+    process = PROCESS.get()
+    if process is None:
+        hub.switch()
+        return
+    process.greenlets.add(current)
+    try:
+        hub.switch()
+    finally:
+        process.greenlets.discard(current)
 
 
 def run_side_by_side(
@@ -212,18 +256,13 @@ def run_side_by_side(
 ) -> list[T | Exception | None]:
     """Each call in a greenlet of its own, while the calling greenlet is parked."""
     outcomes: list[T | Exception | None] = [None] * len(calls)
-    waiter, process = VirtualWaiter(loop), PROCESS.get()
+    waiter = VirtualWaiter(loop)
 
     def carry_out(number: int, call: Callable[[], T]) -> None:
-        if process is not None:
-            process.greenlets.add(getcurrent())
         try:
             outcome: T | Exception = call()
         except Exception as problem:
             outcome = problem
-        finally:
-            if process is not None:
-                process.greenlets.discard(getcurrent())
         outcomes[number] = outcome
         if None not in outcomes or (enough is not None and enough(outcomes)):
             waiter.set(True)
@@ -262,14 +301,7 @@ class VirtualTime:
 
     def sleep(self, seconds: float) -> None:
         """Park the calling greenlet."""
-        VirtualWaiter(self._loop).wait(seconds)
-
-    def halt(self) -> None:
-        """Park the calling greenlet for ever: what a call of a crashed process does."""
-        hub = getcurrent().parent
-        if hub is None:
-            raise RuntimeError("only a driver call can be halted")
-        hub.switch()
+        rest(self._loop, seconds)
 
 
 class VirtualRuntime:
@@ -288,7 +320,7 @@ class VirtualRuntime:
 
     def pool(self, name: str, limit: int) -> VirtualCallPool:
         """A pool of its own for one kind of call."""
-        return VirtualCallPool(self._loop, name, limit)
+        return VirtualCallPool(self._loop, name, limit, self._process)
 
     def together(
         self,
@@ -301,7 +333,7 @@ class VirtualRuntime:
 
     def rest(self, seconds: float) -> None:
         """Let virtual time pass, from within a pool's call."""
-        VirtualWaiter(self._loop).wait(seconds)
+        rest(self._loop, seconds)
 
     def uuid(self) -> str:
         """A new identity, the same in every replay."""
