@@ -88,7 +88,7 @@ class Settings:
     is listed in `problems`, so that a row changed badly by hand never stops the loop.
     """
 
-    __slots__ = ("_cache", "_problems", "_scoped", "_stored")
+    __slots__ = ("_cache", "_numbers", "_problems", "_scoped", "_stored")
 
     def __init__(
         self,
@@ -99,6 +99,8 @@ class Settings:
         self._stored = dict(stored or {})
         self._scoped = {key: dict(value) for key, value in (scoped or {}).items()}
         self._cache: dict[tuple[str, str, int], int | float | bool | str] = {}
+        self._numbers: dict[str, float] = {}
+        """Of the cache, those that are asked for without a place: loops ask for them all the time."""
         self._problems: list[str] | None = None
 
     def value(
@@ -166,6 +168,14 @@ class Settings:
 
     def number(self, name: str, **where: int) -> float:
         """A numeric setting as float."""
+        if where:
+            return self._number(name, **where)
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = self._number(name)
+        return found
+
+    def _number(self, name: str, **where: int) -> float:
         value = self.value(name, **where)  # type: ignore[arg-type]
         assert isinstance(value, (int, float))
         return float(value)

@@ -80,7 +80,10 @@ class HaProvider:
 
     @hookspec
     def eligibility(self, host: HostView, surroundings: Surroundings) -> Eligibility:
-        """Whether HA can work for this host. Pure and quick: called at every poll, on the event loop."""
+        """Whether HA can work for this host. Pure and quick: called on the event loop, at any poll.
+
+        It is not asked again before something of the tables, of the host's record or of its neighbours has changed.
+        """
         raise NotImplementedError
 
     @hookspec

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from dataclasses import replace
 from math import inf
+from operator import is_
 from typing import TYPE_CHECKING
 
 from holdfast.engine.brake import Domain
@@ -82,6 +83,7 @@ class HostActor:
         self._changed = asyncio.Event()
         self._script: str | None = None
         self._polling: tuple[float, str] | None = None
+        self._judged: tuple[object, ...] = ()
         self._record = HostHa(host.uuid)
         self._light: list[Moved] = []
         self._light_flush_at = 0.0
@@ -154,6 +156,15 @@ class HostActor:
             due = self.desk.clock.monotonic() if seconds else inf
             self._record = self._record._replace(poll_every=seconds, health_due=due, health_busy=False)
             self._schedule()
+
+    def note_judged(self, neighbours: int) -> None:
+        """With so many neighbours, and by the present inventory, there is nothing to tell of the host's eligibility."""
+        self._judged = (self.desk.inventory, self.row, self._record, neighbours)
+
+    def is_judged(self, neighbours: int) -> bool:
+        """Whether nothing has changed since that was noted."""
+        now = (self.desk.inventory, self.row, self._record, neighbours)
+        return len(self._judged) == len(now) and all(map(is_, self._judged, now))
 
     async def idle(self) -> None:
         """Return once nothing that was told is left to be worked off."""

@@ -20,9 +20,15 @@ class Census:
         self._total: dict[tuple[str, int], int] = {}
         self._silent: dict[tuple[str, int], int] = {}
         self._names: dict[tuple[str, int], str] = {}
+        self._counted: Inventory | None = None
 
     def rebuild(self, inventory: Inventory, states: dict[int, HAState | None]) -> None:
-        """Count afresh from a snapshot: who is there, and where."""
+        """Bring it up to date with a snapshot: who is there, and where. Of the same one only states can differ."""
+        if inventory is self._counted:
+            for host_id in self._place:
+                self.note(host_id, states.get(host_id))
+            return
+        self._counted = inventory
         self._names = {("zone", z.id): f"zone {z.name}" for z in inventory.zones.values()}
         self._names |= {("cluster", c.id): f"cluster {c.name}" for c in inventory.clusters.values()}
         self._place = {host.id: (host.cluster_id, host.data_center_id) for host in inventory.hosts.values()}
@@ -33,6 +39,8 @@ class Census:
     def note(self, host_id: int, state: HAState | None) -> None:
         """A host's state as it is now."""
         before = self._state.get(host_id)
+        if before is state:
+            return
         self._state[host_id] = state
         place = self._place.get(host_id)
         if place is None:

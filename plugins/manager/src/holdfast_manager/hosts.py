@@ -64,6 +64,8 @@ class Hosts:
         self._owning = asyncio.Lock()
         self._alarm = asyncio.Event()
         self._next_sweep = 0.0
+        self._wakes_at = inf
+        """When the timers look next, unless the alarm rings."""
         self._counted_at = -inf
         self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
@@ -91,7 +93,8 @@ class Hosts:
         """Call `actor.on_due()` at `actor.due`."""
         if actor.due < inf and not actor.gone:
             heapq.heappush(self._heap, (actor.due, next(self._order), actor))
-            self._alarm.set()
+            if actor.due < self._wakes_at:
+                self._alarm.set()
 
     async def run_timers(self) -> None:
         """Wake actors when they are due, and look at all links once per sweep. Runs until cancelled."""
@@ -104,7 +107,7 @@ class Hosts:
                 if not actor.gone and actor.due == due:
                     actor.due = inf
                     actor.on_due()
-            until = min(self._next_sweep, self._heap[0][0] if self._heap else inf)
+            self._wakes_at = until = min(self._next_sweep, self._heap[0][0] if self._heap else inf)
             self._alarm.clear()
             delay = max(0.0, until - self.desk.clock.monotonic())
             waker = asyncio.get_running_loop().call_later(delay, self._alarm.set)
@@ -398,7 +401,14 @@ class Hosts:
         return not changed
 
     def judge(self, actor: HostActor, neighbours: int | None = None) -> None:
-        """Switches, then the provider's word on eligibility. `neighbours` is their number where it is known already."""
+        """Switches, then the provider's word on eligibility. `neighbours` is their number where it is known already.
+
+        A host that is what it is called is looked at again only once something differs: polls find little new.
+        """
+        if neighbours is None:
+            neighbours = sum(1 for _ in self.desk.neighbours(actor.host))
+        if actor.is_judged(neighbours):
+            return
         host, row = actor.host, actor.row
         off = self.desk.inventory.switch_off(host, HA_SWITCH)
         provider = self.desk.provider(row.provider) if row.provider else None
@@ -417,9 +427,7 @@ class Hosts:
         actor.set_polling(1.0 if provider.polls_health(view) else 0.0, view.details.get("simulator.ha.revision", ""))
         if actor.record.state in (None, HAState.DISABLED):
             actor.tell(Switched(True))
-        found = self._eligibility(
-            actor, sum(1 for _ in self.desk.neighbours(host)) if neighbours is None else neighbours
-        )
+        found = self._eligibility(actor, neighbours)
         deliberate = found.eligible or not self._eligibility(actor, 1).eligible
         maintenance = host.resource_state in MAINTENANCE_STATES
         record = actor.record
@@ -429,6 +437,8 @@ class Hosts:
             or (not found.eligible and record.reason != found.reason)
         ):
             actor.tell(Judged(found.eligible, found.reason, deliberate, maintenance))
+        else:
+            actor.note_judged(neighbours)
 
     def _eligibility(self, actor: HostActor, neighbours: int) -> Eligibility:
         inventory, host = self.desk.inventory, actor.host

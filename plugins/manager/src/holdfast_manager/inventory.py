@@ -7,6 +7,7 @@ asks the store for those of one host.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from holdfast import bmc_options
 from holdfast.hooks.placement import HostRoom
@@ -22,6 +23,7 @@ from holdfast.model import (
     Oobm,
     Pod,
     ResourceState,
+    Row,
     Secret,
     StoragePool,
     StoragePoolDetail,
@@ -38,6 +40,11 @@ OOBM_SWITCH = "outOfBandManagementEnabled"
 _ALIVE = Query(equal={"removed": None}, order=("id",))
 _ALL = Query()
 _OF_HOSTS = Query(equal={"resource_type": "Host"})
+_TABLES: tuple[tuple[type[Row], Query], ...] = (
+    (Host, _ALIVE), (Cluster, _ALIVE), (StoragePool, _ALIVE), (ClusterDetail, _ALL), (ZoneDetail, _ALL),
+    (StoragePoolDetail, _ALL), (HostTag, _ALL), (Oobm, _ALL), (Zone, _ALIVE), (Pod, _ALIVE), (HostDetail, _ALL),
+    (HaConfig, _OF_HOSTS), (Configuration, _ALL),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Inventory:
     crowded: Mapping[tuple[str, str], tuple[Oobm, ...]] = field(default_factory=dict)
     """Address and port -> usable fence devices there, where they are of several hosts."""
     settings: Settings = field(default_factory=Settings)
+    rows: tuple[list[Any], ...] = field(default=(), repr=False, compare=False)
+    """What it was made of, table by table: as long as that stays the same, so does the snapshot."""
     _views: dict[int, tuple[Host, HostView]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _ha_pools: dict[int, tuple[PoolView, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -171,40 +180,57 @@ class Inventory:
         )  # fmt: skip
 
 
-def read_inventory(store: Store) -> Inventory:
-    """Read a snapshot. Blocks; called in a pool."""
-    hosts = {row.id: row for row in store.select(Host, _ALIVE) if row.type == "Routing"}
-    clusters = {row.id: row for row in store.select(Cluster, _ALIVE)}
-    pools = store.select(StoragePool, _ALIVE)
-    cluster_details = _grouped((r.cluster_id, r.name, r.value) for r in store.select(ClusterDetail, _ALL))
-    zone_details = _grouped((r.dc_id, r.name, r.value) for r in store.select(ZoneDetail, _ALL))
-    pool_details = _grouped((r.pool_id, r.name, r.value) for r in store.select(StoragePoolDetail, _ALL))
+def read_inventory(store: Store, before: Inventory | None = None) -> Inventory:
+    """Read a snapshot. Blocks; called in a pool.
+
+    Where no row has changed since `before`, that itself is returned: whatever was made of it holds on. Its settings
+    are kept for as long as they say the same.
+    """
+    rows: tuple[list[Any], ...] = tuple(store.select(record, query) for record, query in _TABLES)
+    if before is not None and rows == before.rows:
+        return before
+    return _snapshot(rows, before.settings if before is not None else Settings())
+
+
+def _snapshot(rows: tuple[list[Any], ...], known: Settings) -> Inventory:
+    (
+        host_rows, cluster_rows, pools, of_clusters, of_zones, of_pools, tag_rows, devices, zones, pods, of_hosts, ha,
+        configuration,
+    ) = rows  # fmt: skip
+    hosts: dict[int, Host] = {row.id: row for row in host_rows if row.type == "Routing"}
+    clusters: dict[int, Cluster] = {row.id: row for row in cluster_rows}
+    cluster_details = _grouped((r.cluster_id, r.name, r.value) for r in of_clusters)
+    zone_details = _grouped((r.dc_id, r.name, r.value) for r in of_zones)
+    pool_details = _grouped((r.pool_id, r.name, r.value) for r in of_pools)
     tags: dict[int, set[str]] = {}
-    for tag in store.select(HostTag, _ALL):
+    for tag in tag_rows:
         tags.setdefault(tag.host_id, set()).add(tag.tag)
-    fence_devices = _fence_devices(store.select(Oobm, _ALL))
+    fence_devices = _fence_devices(devices)
     of_cluster: dict[int, list[Host]] = {}
     for host in hosts.values():
         of_cluster.setdefault(host.cluster_id, []).append(host)
+    settings = _settings(configuration, cluster_details, zone_details, pool_details)
     return Inventory(
-        zones={row.id: row for row in store.select(Zone, _ALIVE)},
-        pods={row.id: row for row in store.select(Pod, _ALIVE)},
+        zones={row.id: row for row in zones},
+        pods={row.id: row for row in pods},
         clusters=clusters,
         hosts=hosts,
         hosts_by_uuid={row.uuid: row for row in hosts.values()},
         hosts_of_cluster={key: tuple(value) for key, value in of_cluster.items()},
         tags={key: frozenset(value) for key, value in tags.items()},
-        details=_grouped((r.host_id, r.name, r.value) for r in store.select(HostDetail, _ALL)),
+        details=_grouped((r.host_id, r.name, r.value) for r in of_hosts),
         pools={row.id: row for row in pools},
         pools_of_cluster={key: _pools_of(row, pools) for key, row in clusters.items()},
         pool_details=pool_details,
         cluster_details=cluster_details,
         zone_details=zone_details,
-        ha={r.resource_id: r for r in store.select(HaConfig, _OF_HOSTS)},
+        ha={r.resource_id: r for r in ha},
         oobm={host_id: rows[0] for host_id, rows in fence_devices.items()},
         fence_devices=fence_devices,
         crowded=_crowded(hosts, fence_devices),
-        settings=_settings(store, cluster_details, zone_details, pool_details),
+        # With settings that stay the same object go the values that were parsed, and the policies made of them.
+        settings=known if settings.same_as(known) else settings,
+        rows=rows,
     )
 
 
@@ -255,7 +281,7 @@ def _grouped(triples: object) -> dict[int, dict[str, str]]:
 
 
 def _settings(
-    store: Store,
+    rows: list[Configuration],
     clusters: Mapping[int, Mapping[str, str]],
     zones: Mapping[int, Mapping[str, str]],
     pools: Mapping[int, Mapping[str, str]],
@@ -263,4 +289,4 @@ def _settings(
     scoped: dict[tuple[str, int], Mapping[str, str]] = {}
     for scope, found in (("Cluster", clusters), ("Zone", zones), ("StoragePool", pools)):
         scoped.update({(scope, key): value for key, value in found.items()})
-    return Settings({row.name: row.value for row in store.select(Configuration, _ALL)}, scoped)
+    return Settings({row.name: row.value for row in rows}, scoped)

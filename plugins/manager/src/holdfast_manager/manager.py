@@ -9,7 +9,6 @@ import hashlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.dedicated import warnings as dedicated_warnings
@@ -99,6 +98,7 @@ class Manager:
         self._warned: set[str] = set()
         self._checked: tuple[object, object] = (None, None)
         self._contradictions: list[str] = []
+        self._warned_of: tuple[object, str] = (None, "")
 
     @staticmethod
     def msid_of(name: str) -> int:
@@ -258,12 +258,11 @@ class Manager:
     async def _read_inventory(self) -> None:
         async with self._reading:  # one after the other, or an older snapshot could replace a newer one
             began = self.desk.clock.monotonic()
-            read = self.desk.pool("inventory").call(_INVENTORY_SECONDS, read_inventory, self.store)
-            found, before = await read, self.desk.inventory.settings
-            # Kept if nothing was changed: with it go the values that were parsed and the policies made of them.
-            kept = before if found.settings.same_as(before) else found.settings
-            self.desk.inventory, self.desk.inventory_at = replace(found, settings=kept), began
-            self.desk.fit_pools()
+            pool, before = self.desk.pool("inventory"), self.desk.inventory
+            found = await pool.call(_INVENTORY_SECONDS, read_inventory, self.store, before)
+            self.desk.inventory, self.desk.inventory_at = found, began
+            if found is not before:
+                self.desk.fit_pools()
 
     async def _after_reading(self) -> None:
         if self.desk.membership.holds():
@@ -277,13 +276,14 @@ class Manager:
 
     async def _warn(self) -> None:
         """Say today what would fail tonight: contradictory settings, and `ha.tag` without a host that carries it."""
-        inventory = self.desk.inventory
+        inventory, refused = self.desk.inventory, self.hosts.refusals.warning()
+        if inventory is self._warned_of[0] and refused == self._warned_of[1]:
+            return
         if inventory.settings is not self._checked[0] or inventory.clusters.keys() != self._checked[1]:
             self._checked = (inventory.settings, inventory.clusters.keys())
             self._contradictions = contradictions(inventory.settings, (0, *inventory.clusters))
         found = {f"ALERT.HA.SETTINGS\0{text}" for text in self._contradictions}
         found |= {f"ALERT.HA.SETTINGS\0{text}" for text in inventory.settings.problems}
-        refused = self.hosts.refusals.warning()
         found |= {f"ALERT.HA.OWNER.EPOCH\0{refused}"} if refused else set()
         by_zone: dict[str, dict[str, frozenset[str]]] = {}
         for host in inventory.hosts.values():
@@ -298,7 +298,7 @@ class Manager:
             if not await self.desk.memory.select(Alert, open_alert):
                 await self.desk.memory.commit([self.desk.journal.alert(name, text[:250], text)])
             log.warning("%s: %s", name, text)
-        self._warned = found
+        self._warned, self._warned_of = found, (inventory, refused)
 
     async def _pause(self, news: asyncio.Event, seconds: float) -> None:
         waker = asyncio.get_running_loop().call_later(seconds, news.set)

@@ -60,6 +60,8 @@ class PowerSync:
         self._known: set[Device] = set()
         self._dark: set[Device] = set()
         self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._enlisted: tuple[object, dict[str, int]] = (None, {})
+        """The fence devices and the claims whose devices are all known here."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -83,11 +85,15 @@ class PowerSync:
 
     def _enlist(self, now: float, interval: float) -> None:
         """Devices that are new here get their turn soon, but not all at once: after a start all of them are new."""
+        devices, membership = self._desk.inventory.fence_devices, self._desk.membership
+        if devices is self._enlisted[0] and membership.epochs == self._enlisted[1]:
+            return
+        self._enlisted = (devices, dict(membership.epochs)) if membership.holds() else (None, {})
         new: list[Device] = []
-        for host_id, rows in self._desk.inventory.fence_devices.items():
+        for host_id, rows in devices.items():
             host = self._desk.inventory.hosts.get(host_id)
             fresh = [(host_id, row.id) for row in rows if (host_id, row.id) not in self._known]
-            if fresh and host is not None and self._desk.membership.owns(host.uuid):
+            if fresh and host is not None and membership.owns(host.uuid):
                 new += fresh
         spread = interval * min(1.0, 0.1 + len(new) / 1000)
         for device in new:
@@ -117,8 +123,11 @@ class PowerSync:
             else:
                 key = (found[1].driver, device in self._dark)
                 self._lanes.setdefault(key, Lane(*key)).waiting.append((due, device))
-        await self.record.write(disabled)
+        if disabled:
+            await self.record.write(disabled)
         for lane in self._lanes.values():
+            if not lane.waiting:
+                continue
             for _ in range(min(len(lane.waiting), self._most(lane) - lane.workers)):
                 lane.workers += 1
                 self._desk.spawn(self._work(lane))
@@ -143,6 +152,7 @@ class PowerSync:
 
     def _forget(self, device: Device) -> None:
         self._known.discard(device)
+        self._enlisted = (None, {})
         self._dark.discard(device)
 
     # --- asking ------------------------------------------------------------------------------------------------------

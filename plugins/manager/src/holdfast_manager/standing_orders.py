@@ -4,7 +4,6 @@ They are told at each connection and at each change, and again until the agent h
 """
 
 import logging
-from dataclasses import replace
 from functools import lru_cache
 from math import inf
 
@@ -35,6 +34,9 @@ class StandingOrders:
         self._desk = desk
         self._confirmed: dict[str, HostOrders] = {}
         self._next_try: dict[str, float] = {}
+        self._made: dict[tuple[int, bool, bool], HostOrders] = {}
+        """Cluster, whether HA is on, whether a watchdog is counted on -> the orders, by the inventory `_made_of`."""
+        self._made_of: object = None
 
     def connected(self, host_uuid: str) -> None:
         """An agent connected: whatever it was told before, tell it again."""
@@ -45,25 +47,28 @@ class StandingOrders:
         self._next_try.pop(host_uuid, None)
         host = self._desk.inventory.hosts_by_uuid.get(host_uuid)
         if host is not None:
-            self._see_to(host, self._orders(host, {}))
+            self._see_to(host, self._orders(host))
 
     def refresh(self) -> None:
         """A new inventory, or time has passed: tell those whose orders changed or were not confirmed yet."""
-        shared: dict[tuple[int, bool], HostOrders] = {}
         for host in self._desk.inventory.hosts.values():
             if host.uuid in self._desk.links.links:
-                self._see_to(host, self._orders(host, shared))
+                self._see_to(host, self._orders(host))
 
-    def _orders(self, host: Host, shared: dict[tuple[int, bool], HostOrders]) -> HostOrders:
+    def _orders(self, host: Host) -> HostOrders:
         inventory = self._desk.inventory
+        if inventory is not self._made_of:
+            self._made, self._made_of = {}, inventory
         row = inventory.ha.get(host.id)
         on = row is not None and row.enabled and not inventory.switch_off(host, HA_SWITCH)
-        found = shared.get((host.cluster_id, on))
+        link = self._desk.links.links.get(host.uuid)
+        key = (host.cluster_id, on, link is not None and link.armed)
+        found = self._made.get(key)
         if found is None:
             values = _values(inventory.settings, host.data_center_id, host.cluster_id)
-            found = shared[host.cluster_id, on] = HostOrders(inventory.ha_pools(host), on, values)
-        link = self._desk.links.links.get(host.uuid)
-        return replace(found, counts_on_watchdog=True) if link is not None and link.armed else found
+            found = HostOrders(inventory.ha_pools(host), on, values, counts_on_watchdog=key[2])
+            self._made[key] = found
+        return found
 
     def _see_to(self, host: Host, orders: HostOrders) -> None:
         desk, now = self._desk, self._desk.clock.monotonic()
