@@ -179,7 +179,11 @@ class Desk:
 
     def calm_hosts(self) -> Counter[int]:
         """Cluster id -> how many of its hosts are up and not in doubt."""
-        return Counter(host.cluster_id for host in self.inventory.hosts.values() if self.is_calm(host))
+        found: Counter[int] = Counter()
+        for host in self.inventory.hosts.values():
+            if self.is_calm(host):
+                found[host.cluster_id] += 1
+        return found
 
     def is_calm(self, host: Host) -> bool:
         """Whether the host is up and not in doubt."""

@@ -6,6 +6,7 @@ look never stands before the reading or the cut that the engine waits for.
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,9 @@ class FenceReadiness:
         self._record = record
         self._watches: dict[int, _Watch] = {}
         """By `oobm` row id."""
+        self._swept: tuple[object, dict[str, int]] = (None, {})
+        """Devices and claims of the last sweep: while they stay the same, nothing is due before `_next_due`."""
+        self._next_due = -math.inf
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -79,13 +83,18 @@ class FenceReadiness:
     # --- whose turn it is ------------------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
-        inventory, owns = self._desk.inventory, self._desk.membership.owns
+        inventory, membership = self._desk.inventory, self._desk.membership
+        claims = membership.epochs if membership.holds() else {}
+        same = inventory.fence_devices is self._swept[0] and claims == self._swept[1]
+        if same and now < self._next_due:
+            return
+        self._swept = (inventory.fence_devices, dict(claims))
         seen: set[int] = set()
         fresh: list[_Watch] = []
         due: list[tuple[float, Host, Oobm, _Watch]] = []
         for host_id, rows in inventory.fence_devices.items():
             host = inventory.hosts.get(host_id)
-            if host is None or not owns(host.uuid):
+            if host is None or host.uuid not in claims:
                 continue
             for row in rows:
                 seen.add(row.id)
@@ -95,6 +104,7 @@ class FenceReadiness:
         self._spread(fresh, now)
         self._let_go(seen)
         self._take(sorted(due, key=lambda one: one[0]))
+        self._next_due = min((watch.due for watch in self._watches.values() if not watch.busy), default=math.inf)
 
     def _let_go(self, seen: set[int]) -> None:
         """Of devices that are another server's now, and of those that were removed: what was said is over."""
@@ -165,6 +175,7 @@ class FenceReadiness:
                 await self._record.write(host, row, found)
         finally:
             watch.busy = False
+            self._swept = (None, {})  # the next sweep compares what was found with the background readings
 
     def _pause(self, watch: _Watch, interval: float) -> float:
         if watch.dark == 1:

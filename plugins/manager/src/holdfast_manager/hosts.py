@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import inf
+from operator import is_
 from typing import Any
 
 from holdfast.engine.incident import Judged, Silent, Switched
@@ -67,6 +68,10 @@ class Hosts:
         self._wakes_at = inf
         """When the timers look next, unless the alarm rings."""
         self._counted_at = -inf
+        self._owned: tuple[object, dict[str, int], int] = (None, {}, 0)
+        """Hosts, claims and how many actors there were when nothing was left to take or to drop."""
+        self._refreshed: tuple[object, list[object]] = (None, [])
+        """Inventory and what the actors knew when there was nothing to tell any of them."""
         self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
 
@@ -173,6 +178,8 @@ class Hosts:
     async def own(self, epochs: Mapping[str, int]) -> None:
         """Make the actors match the hosts that this server owns, each under its present epoch."""
         by_uuid = self.desk.inventory.hosts_by_uuid
+        if by_uuid is self._owned[0] and (epochs, len(self.actors)) == self._owned[1:]:
+            return
         for uuid in [uuid for uuid in self.actors if uuid not in epochs or uuid not in by_uuid]:
             self.drop(uuid)
         async with self._owning:  # or two callers would make two actors for one host
@@ -186,6 +193,8 @@ class Hosts:
                 missing.append((host, epoch))
             for start in range(0, len(missing), _TAKEN_AT_ONCE):
                 await self._take(missing[start : start + _TAKEN_AT_ONCE])
+            if not missing:
+                self._owned = (by_uuid, dict(epochs), len(self.actors))
 
     def drop(self, uuid: str) -> None:
         """Stop acting on a host at once."""
@@ -362,7 +371,11 @@ class Hosts:
     # --- tables and eligibility --------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """A new inventory: honour changed rows, switches and eligibility."""
+        """The tables were read: honour changed rows, switches and eligibility."""
+        inventory, known = self._refreshed
+        if inventory is self.desk.inventory and _same(known, self._knowledge()):
+            return
+        self._refreshed = (None, [])
         states: dict[int, HAState | None] = {}
         for host_id, row in self.desk.inventory.ha.items():
             host = self.desk.inventory.hosts.get(host_id)
@@ -371,13 +384,27 @@ class Hosts:
         self.desk.states = states
         self.census.rebuild(self.desk.inventory, states)
         self.domain_alarms.refresh()
-        calm = self.desk.calm_hosts()
+        calm, settled = self.desk.calm_hosts(), True
         for actor in list(self.actors.values()):
+            neighbours = calm[actor.host.cluster_id] - self.desk.is_calm(actor.host)
             try:
-                if self._is_current(actor):
-                    self.judge(actor, calm[actor.host.cluster_id] - self.desk.is_calm(actor.host))
+                current = self._is_current(actor)
+                if current:
+                    self.judge(actor, neighbours)
+                settled = settled and current and self._is_settled(actor, neighbours)
             except Exception:
+                settled = False
                 log.exception("host %s could not be judged", actor.host.name)
+        if settled:
+            self._refreshed = (self.desk.inventory, self._knowledge())
+
+    def _knowledge(self) -> list[object]:
+        """All that is known of the hosts apart from the tables; the same objects for as long as nothing happens."""
+        return [known for actor in self.actors.values() for known in (actor.row, actor.record)]
+
+    def _is_settled(self, actor: HostActor, neighbours: int) -> bool:
+        """Whether the same tables would say nothing else of the host at the next look."""
+        return actor.is_judged(neighbours) and not actor.busy and self.desk.inventory_at >= actor.row_at
 
     def _is_current(self, actor: HostActor) -> bool:
         """Whether the tables agree with what this server knows of its host; if not, it is read again."""
@@ -451,6 +478,10 @@ class Hosts:
             log.exception("HA provider %s failed in eligibility", actor.row.provider)
             return Eligibility(False, f"the HA provider failed: {type(trouble).__name__}")
         return found
+
+
+def _same(left: Sequence[object], right: Sequence[object]) -> bool:
+    return len(left) == len(right) and all(map(is_, left, right))
 
 
 def _known(text: str | None) -> HAState | None:

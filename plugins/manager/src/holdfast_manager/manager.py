@@ -99,6 +99,8 @@ class Manager:
         self._checked: tuple[object, object] = (None, None)
         self._contradictions: list[str] = []
         self._warned_of: tuple[object, str] = (None, "")
+        self._shared_out: tuple[object, ...] = ()
+        """Inventory, members and claims by which every host is where it belongs."""
 
     @staticmethod
     def msid_of(name: str) -> int:
@@ -188,8 +190,11 @@ class Manager:
 
     async def _share_out(self) -> None:
         """Claim the hosts that fall to this server; give back quiet ones that fall to another live one."""
-        membership = self.desk.membership
-        everyone = self.desk.inventory.hosts_by_uuid
+        membership, inventory = self.desk.membership, self.desk.inventory
+        known = self._shared_out
+        if known and known[0] is inventory and known[1:] == (membership.members, membership.epochs):
+            return
+        everyone = inventory.hosts_by_uuid
         wanted = tuple(uuid for uuid in everyone if uuid not in membership.epochs and membership.wants(uuid))
         if wanted:
             await membership.claim(wanted, 2.0)
@@ -202,6 +207,8 @@ class Manager:
             for uuid in surplus:
                 self.hosts.drop(uuid)
             await membership.release(surplus, 2.0)
+        if not wanted and not surplus and all(map(membership.wants, membership.epochs)):
+            self._shared_out = (inventory, membership.members, dict(membership.epochs))
 
     def _is_quiet(self, uuid: str) -> bool:
         actor = self.hosts.actors.get(uuid)

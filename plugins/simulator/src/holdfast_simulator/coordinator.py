@@ -38,7 +38,10 @@ class SimulatorCoordinator:
     @hookimpl
     def members(self) -> tuple[str, ...]:
         """Members whose lease holds."""
-        return tuple(self._ask("members"))
+        try:
+            return tuple(self._gateway.read_coordinator(self._timeout, self._gateway.world.coordinator.members))
+        except Unreachable as problem:
+            raise CoordinatorUnavailable(f"coordinator, members: {problem}") from problem
 
     @hookimpl
     def claim(self, session: Session, resources: tuple[str, ...]) -> dict[str, int]:

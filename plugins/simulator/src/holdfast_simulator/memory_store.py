@@ -122,7 +122,9 @@ class MemoryStore:
     def select(self, record: type[R], query: Query) -> list[R]:
         """All rows that match, in order."""
         with self._lock:
-            table = self._table(record)
+            table = self._tables.get(record)
+            if table is None or self._closed:
+                table = self._table(record)  # which says what is wrong
             known = table.answers.get(id(query))
             if known is not None and known[0] is query and known[1] == table.version:
                 return known[2].copy()

@@ -12,6 +12,7 @@ class VirtualOwner:
     def __init__(self, loop: VirtualLoop, process: Process) -> None:
         self._loop = loop
         self._process = process
+        self._context = process.context()
 
     @property
     def alive(self) -> bool:
@@ -20,4 +21,4 @@ class VirtualOwner:
 
     def deliver(self, callback: Callable[..., object], *args: Any) -> None:
         """Run a callback in the process, at this instant."""
-        self._loop.call_soon(callback, *args, context=self._process.context())
+        self._loop.call_soon(callback, *args, context=self._context)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.hooks.store import Change, Delete, Insert, Query, Update
-from holdfast.model import ClusterDetail, HaConfig, Host, Row, ZoneDetail
+from holdfast.model import ClusterDetail, HaConfig, Host, ZoneDetail
 
 from holdfast_simulator.memory_store import MemoryStore
 from holdfast_simulator.wellbeing import Wellbeing
@@ -14,6 +14,8 @@ _KNOWING = 12.0
 """Seconds that a poll of the tables and two tries of telling the agent take."""
 _SWITCH = "resourceHAEnabled"
 _SWITCHES = (HaConfig, ClusterDetail, ZoneDetail, Host)
+_TELLING = frozenset({"enabled", "resource_id", "resource_type", "removed", "cluster_id", "data_center_id", "uuid"})
+"""Of those records, what says whether host HA is on; of details, every value does. Most updates change neither."""
 _THERE = Query(equal={"removed": None})
 
 
@@ -33,7 +35,7 @@ class ToldOff:
 
     def note(self, changes: Sequence[Change]) -> None:
         """A batch was stored: see whose HA is off now."""
-        if any(isinstance(change, (Insert, Update, Delete)) and _record(change) in _SWITCHES for change in changes):
+        if any(isinstance(change, (Insert, Update, Delete)) and _may_switch(change) for change in changes):
             self._see()
 
     def _see(self) -> None:
@@ -60,5 +62,8 @@ class ToldOff:
         return not (rows and rows[0].enabled) or any(row.value.lower() == "false" for row in above)
 
 
-def _record(change: Insert | Update | Delete) -> type[Row]:
-    return type(change.row) if isinstance(change, Insert) else change.record
+def _may_switch(change: Insert | Update | Delete) -> bool:
+    record = type(change.row) if isinstance(change, Insert) else change.record
+    if isinstance(change, Update) and record in (HaConfig, Host):
+        return not _TELLING.isdisjoint(change.values)
+    return record in _SWITCHES

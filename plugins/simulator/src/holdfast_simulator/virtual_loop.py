@@ -23,7 +23,6 @@ PROCESS: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("hold
 """Whose code runs now; None is the simulated world itself."""
 
 _STANDSTILL = 2_000_000
-_NEVER = (None, ())
 Ts = TypeVarTuple("Ts")
 
 
@@ -64,7 +63,7 @@ class VirtualHandle(list[Any]):
 
     def cancel(self) -> None:
         """Never run it."""
-        self[2:4] = _NEVER
+        self[2] = self[3] = None
 
     def cancelled(self) -> bool:
         """Whether it will never run."""
@@ -216,6 +215,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _turn(self) -> None:
         queue, take = self._queue, self._queue.popleft
+        process_of, limit = PROCESS, _STANDSTILL
         still = 0
         while not self._halted:
             if queue:
@@ -227,7 +227,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 if when > self._now:  # noqa: PLR1730 - a call less at each of very many steps
                     self._now = when
                 still = 0
-            process = context.get(PROCESS)
+            process = context.get(process_of)
             if process is not None:
                 if not process.alive:
                     continue
@@ -236,7 +236,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     self.crash(process)
                     continue
             still += 1
-            if still > _STANDSTILL:
+            if still > limit:
                 raise RuntimeError(f"time stands still at {self._now}: {still} callbacks in a row, last {handle!r}")
             self.handles_run += 1
             try:

@@ -241,11 +241,10 @@ def _park(current: greenlet, hub: greenlet) -> None:
     if process is None:
         hub.switch()
         return
-    process.greenlets.add(current)
-    try:
-        hub.switch()
-    finally:
-        process.greenlets.discard(current)
+    parked = process.greenlets
+    parked.add(current)
+    hub.switch()
+    parked.discard(current)  # those that end here, because they are buried, are dropped all at once
 
 
 def run_side_by_side(

@@ -12,7 +12,7 @@ from holdfast.model.views import Beat, LifeGrant, VmSpec
 from holdfast_simulator.world.guests import Guest
 from holdfast_simulator.world.happenings import MOVED, What
 from holdfast_simulator.world.host import Condition, SimHost
-from holdfast_simulator.world.network import AGENT
+from holdfast_simulator.world.network import AGENT, Path
 
 if TYPE_CHECKING:
     from holdfast_simulator.world.gateway import Gateway
@@ -31,6 +31,7 @@ class Attachment:
 
     gateway: "Gateway"
     listener: HostListener
+    path: Path
     session: tuple[int, int, int] = (0, 0, 0)
 
 
@@ -77,7 +78,8 @@ class Agents:
 
     def attach(self, host: SimHost, gateway: "Gateway", listener: HostListener) -> None:
         """Deliver what the host says to `listener`, in place of an earlier one of that server."""
-        self._attached.setdefault(host.uuid, {})[gateway.server] = Attachment(gateway, listener)
+        path = self._world.network.path(AGENT, host.uuid, gateway.server)
+        self._attached.setdefault(host.uuid, {})[gateway.server] = Attachment(gateway, listener, path)
         self._join_phase(host)
         self.connect_everywhere(host)
 
@@ -118,21 +120,21 @@ class Agents:
 
     def _send_beats(self, host: SimHost, beat: bool) -> None:
         self._sequence[host.uuid] += 1
-        message = self._beat(host) if beat else None
-        network = self._world.network
-        for server, attachment in list(self._attached[host.uuid].items()):
-            path = network.path(AGENT, host.uuid, server)
+        boot_id = host.boot_id
+        message = self._beat(host, boot_id) if beat else None
+        for attachment in tuple(self._attached[host.uuid].values()):
+            path = attachment.path
             session = (host.boots, host.agent_life, path.generation)
             if path.faultless:
-                self._hear(attachment, host, session, host.boot_id, message)
+                self._hear(attachment, host, session, boot_id, message)
             else:
-                network.send(path, self._hear, attachment, host, session, host.boot_id, message)
+                self._world.network.send(path, self._hear, attachment, host, session, boot_id, message)
 
-    def _beat(self, host: SimHost) -> Beat:
+    def _beat(self, host: SimHost, boot_id: str) -> Beat:
         sequence, adrift = self._sequence[host.uuid], host.lease.adrift
         if adrift:
             host.lease.sending(sequence)
-        return Beat(host.uuid, host.boot_id, sequence, host.lease.armed, adrift)
+        return Beat(host.uuid, boot_id, sequence, host.lease.armed, adrift)
 
     def _hear(
         self, attachment: Attachment, host: SimHost, session: tuple[int, int, int], boot_id: str, beat: Beat | None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.errors import Unreachable
 
-from holdfast_simulator.world.network import AGENT, BMC, COORDINATOR, DATABASE
+from holdfast_simulator.world.network import AGENT, BMC, COORDINATOR, DATABASE, Path
 
 if TYPE_CHECKING:
     from holdfast_simulator.world.host import SimHost
@@ -32,8 +32,18 @@ class Gateway:
         self.server = server
         self._owner = owner
         self._reads = 0
-        network = world.network
-        self._database = network.path(DATABASE, server, DATABASE), network.path(DATABASE, DATABASE, server)
+        self._ways: dict[tuple[str, str], tuple[Path, Path]] = {}
+        self._database = self._way(DATABASE, DATABASE)
+        self._coordinator = self._way(COORDINATOR, COORDINATOR)
+
+    def _way(self, kind: str, target: str) -> tuple[Path, Path]:
+        """The paths there and back."""
+        found = self._ways.get((kind, target))
+        if found is None:
+            network = self.world.network
+            found = network.path(kind, self.server, target), network.path(kind, target, self.server)
+            self._ways[kind, target] = found
+        return found
 
     @property
     def alive(self) -> bool:
@@ -64,14 +74,9 @@ class Gateway:
             raise Unreachable(f"{self.server} is dead: it reaches nothing")
         waiter = world.time.waiter()
         with world.lock:
-            network = world.network
-            back = network.path(kind, target, self.server)
-            network.send(
-                network.path(kind, self.server, target),
-                handle,
-                partial(network.send, back, waiter.set),
-                *args,
-            )
+            there, back = self._way(kind, target)
+            send = world.network.send
+            send(there, handle, partial(send, back, waiter.set), *args)
         return waiter
 
     # --- the ends of the paths
@@ -89,8 +94,7 @@ class Gateway:
         """Tell a host's agent something that it does not answer: `act(host, *args)` runs on arrival. Never blocks."""
         if self._owner.alive:
             with self.world.lock:
-                network = self.world.network
-                network.send(network.path(AGENT, self.server, host.uuid), act, host, *args)
+                self.world.network.send(self._way(AGENT, host.uuid)[0], act, host, *args)
 
     def ask_bmc(self, host: "SimHost", deadline: float, handle: Callable[..., object], *args: Any) -> Any:
         """Ask one of a host's BMCs."""
@@ -110,7 +114,16 @@ class Gateway:
         Over a healthy path only every fourth read waits, for the time of four: others still write between the reads of
         one call, at a quarter of the cost.
         """
-        there, back = self._database
+        return self._read(self._database, DATABASE, deadline, function, args)
+
+    def read_coordinator(self, deadline: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Ask the coordinator service to read something, with the same waits."""
+        return self._read(self._coordinator, COORDINATOR, deadline, function, args)
+
+    def _read(
+        self, paths: tuple[Path, Path], kind: str, deadline: float, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Any:
+        there, back = paths
         if there.faultless and back.faultless and self._owner.alive:
             self._reads += 1
             if self._reads % 4:
@@ -118,7 +131,7 @@ class Gateway:
             self.world.time.sleep(4 * (there.delay + back.delay))
             if there.up and back.up and self._owner.alive:
                 return function(*args)
-        return self.ask(DATABASE, DATABASE, deadline, _answer, function, *args)
+        return self.ask(kind, kind, deadline, _answer, function, *args)
 
 
 def _answer(reply: Callable[[Any], object], function: Callable[..., Any], *args: Any) -> None:

@@ -75,8 +75,10 @@ class HostLease:
 
     def renewed_at(self) -> float:
         """When a beat renewed it last."""
-        beats = (self._host.world.pool(pool).last_beat(self._host.uuid) for pool in self._host.pools)
-        return max(self._began, max(beats, default=-math.inf))
+        host, newest = self._host, self._began
+        for pool in host.pools:
+            newest = max(newest, host.world.pool(pool).last_beat(host.uuid))
+        return newest
 
     def lapsed(self) -> bool:
         """Whether it does not hold now."""

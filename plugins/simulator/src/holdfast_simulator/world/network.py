@@ -18,7 +18,8 @@ class Path:
     """One direction between two ends. Times are seconds; `duplicate`, `loss`, `reorder` are chances per message.
 
     A reordered message is held back by up to `reorder_delay`, so that later ones overtake it. `generation` grows each
-    time the path comes back: connections over it are new ones.
+    time the path comes back: connections over it are new ones. It is `faultless` while every message arrives once, in
+    order: its network sees to that, because it is asked for each message. Change it through the network alone.
     """
 
     kind: str
@@ -32,11 +33,11 @@ class Path:
     reorder: float = 0.0
     reorder_delay: float = 0.0
     generation: int = 0
+    faultless: bool = True
 
-    @property
-    def faultless(self) -> bool:
-        """Whether every message arrives once, in order."""
-        return self.up and not (self.jitter or self.duplicate or self.loss or self.reorder)
+    def changed(self) -> None:
+        """Judge anew whether it is faultless."""
+        self.faultless = self.up and not (self.jitter or self.duplicate or self.loss or self.reorder)
 
 
 class Network:
@@ -64,6 +65,7 @@ class Network:
             if path.up != up:
                 path.up = up
                 path.generation += up
+                path.changed()
                 self.changed(path)
 
     def degrade(self, kind: str, source: str, target: str, **conditions: float) -> None:
@@ -74,6 +76,7 @@ class Network:
                 if name not in ("delay", "jitter", "duplicate", "loss", "reorder", "reorder_delay"):
                     raise ValueError(f"a path has no condition {name!r}")
                 setattr(path, name, value)
+            path.changed()
 
     def send(self, path: Path, deliver: Callable[..., object], *args: Any) -> None:
         """Carry one message: `deliver(*args)` runs on arrival, never if it is lost, twice if it is duplicated.
