@@ -31,7 +31,7 @@ class Gateway:
         self.world = world
         self.server = server
         self._owner = owner
-        self._reads = 0
+        self._reads = {DATABASE: 0, COORDINATOR: 0}
         self._ways: dict[tuple[str, str], tuple[Path, Path]] = {}
         self._database = self._way(DATABASE, DATABASE)
         self._coordinator = self._way(COORDINATOR, COORDINATOR)
@@ -125,8 +125,8 @@ class Gateway:
     ) -> Any:
         there, back = paths
         if there.faultless and back.faultless and self._owner.alive:
-            self._reads += 1
-            if self._reads % 4:
+            self._reads[kind] += 1
+            if self._reads[kind] % 4:
                 return function(*args)
             self.world.time.sleep(4 * (there.delay + back.delay))
             if there.up and back.up and self._owner.alive:
