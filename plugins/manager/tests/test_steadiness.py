@@ -166,6 +166,20 @@ def test_a_provider_that_breaks_for_one_host_harms_no_other(make_bed: Callable[.
     assert broken.hits > 0
 
 
+def test_a_provider_that_failed_for_a_while_is_asked_again(make_bed: Callable[..., Bed]) -> None:
+    """Although nothing of the host has changed since: the fault was the provider's."""
+    bed = make_bed(hosts=3, servers=1)
+    drivers = bed.managers["ms1"].desk.plugins._drivers  # type: ignore[attr-defined]
+    key = ("provider", "simulatorhaprovider")
+    whole = drivers[key]
+    drivers[key] = _BrokenProvider(whole, "eligibility", "h3")
+    bed.put(ClusterDetail(cluster_id=bed.cluster, name="resourceHAEnabled", value="true"))
+    bed.run_until(lambda: bed.state(3) == HAState.INELIGIBLE, 10)
+    bed.run(30)
+    drivers[key] = whole
+    bed.run_until(lambda: bed.state(3) == HAState.AVAILABLE, 10)
+
+
 def test_a_late_snapshot_never_replaces_a_newer_one(make_bed: Callable[..., Bed]) -> None:
     """Readings of the tables are made one after the other, also those that jobs ask for."""
     bed = make_bed(servers=1)

@@ -95,7 +95,11 @@ class Emulator:
             stdout=subprocess.DEVNULL,
             env=environment,
         )
-        self.port = self._wait_for_port()
+        try:
+            self.port = self._wait_for_port()
+        except BaseException:
+            self._process.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -454,8 +454,8 @@ class Hosts:
         actor.set_polling(1.0 if provider.polls_health(view) else 0.0, view.details.get("simulator.ha.revision", ""))
         if actor.record.state in (None, HAState.DISABLED):
             actor.tell(Switched(True))
-        found = self._eligibility(actor, neighbours)
-        deliberate = found.eligible or not self._eligibility(actor, 1).eligible
+        found, answered = self._eligibility(actor, neighbours)
+        deliberate = found.eligible or not self._eligibility(actor, 1)[0].eligible
         maintenance = host.resource_state in MAINTENANCE_STATES
         record = actor.record
         if (
@@ -464,10 +464,11 @@ class Hosts:
             or (not found.eligible and record.reason != found.reason)
         ):
             actor.tell(Judged(found.eligible, found.reason, deliberate, maintenance))
-        else:
+        elif answered:  # a provider that failed may answer next time, though nothing of the host has changed
             actor.note_judged(neighbours)
 
-    def _eligibility(self, actor: HostActor, neighbours: int) -> Eligibility:
+    def _eligibility(self, actor: HostActor, neighbours: int) -> tuple[Eligibility, bool]:
+        """What the provider says, and whether it said it: one that raises counts as refusing."""
         inventory, host = self.desk.inventory, actor.host
         problem = inventory.oobm_problem(host)
         surroundings = Surroundings(not problem, problem, neighbours, len(inventory.ha_pools(host)))
@@ -476,8 +477,8 @@ class Hosts:
             found: Eligibility = provider.eligibility(inventory.host_view(host), surroundings)
         except Exception as trouble:
             log.exception("HA provider %s failed in eligibility", actor.row.provider)
-            return Eligibility(False, f"the HA provider failed: {type(trouble).__name__}")
-        return found
+            return Eligibility(False, f"the HA provider failed: {type(trouble).__name__}"), False
+        return found, True
 
 
 def _same(left: Sequence[object], right: Sequence[object]) -> bool:
