@@ -20,6 +20,7 @@ from holdfast_manager.actor import HostActor
 from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
 from holdfast_manager.runs import Runs, host_report
+from holdfast_manager.runs_of_hosts import RunsOfHosts
 from holdfast_manager.vm_loss import end_run
 
 log = logging.getLogger("holdfast.manager.comparison")
@@ -42,10 +43,17 @@ class Comparison:
         self._hosts = hosts
         self._runs = runs
         self._kick_restarts = kick_restarts
+        # All hosts of a cloud are compared at once after a start.
+        self._live = RunsOfHosts(desk)
         self._underway: dict[str, bool] = {}
         """Host uuid -> whether it was asked for again meanwhile."""
         self._due: dict[str, float] = {}
         self.on_agreed: Callable[[HostActor], None] = lambda actor: None
+
+    @property
+    def underway(self) -> int:
+        """How many hosts are being compared at this moment."""
+        return len(self._underway)
 
     async def run(self) -> None:
         """Ask for each owned host from time to time, evenly spread, until cancelled."""
@@ -93,11 +101,11 @@ class Comparison:
         host = actor.host
         try:
             view = self._desk.host_view(host)
-            before = await self._live_permits(actor)
+            before = await self._live.permits(host.id)
             list_vms = self._desk.hypervisor(host).list_vms
             seen = await self._desk.pool("agent").call(_QUESTION_SECONDS, list_vms, view, _QUESTION_SECONDS)
             running = {(r.vm_uuid, r.run_epoch): r for r in seen if r.state not in LOST}
-            vms = {vm.id: vm for vm in await self._vms(before)}
+            vms = {vm.id: vm for vm in await self._live.vms({permit.vm_id for permit in before})}
             agreed = True
             unsettled = []
             for permit in before:
@@ -123,15 +131,6 @@ class Comparison:
             log.info("host %s could not be compared with the store: %s", host.name, problem)
             return False
         return agreed
-
-    async def _live_permits(self, actor: HostActor) -> list[Permit]:
-        query = Query(equal={"host_id": actor.host.id}, unequal={"state": PermitState.ENDED})
-        return await self._desk.memory.select(Permit, query)
-
-    async def _vms(self, permits: list[Permit]) -> list[Vm]:
-        if not permits:
-            return []
-        return await self._desk.memory.select(Vm, Query(among={"id": sorted({p.vm_id for p in permits})}))
 
     # --- runs that are over -------------------------------------------------------------------------------------
 

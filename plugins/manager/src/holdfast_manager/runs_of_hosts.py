@@ -1,4 +1,4 @@
-"""What may be live on hosts in doubt. A rack asks a hundred times at once, so that is read for many hosts together."""
+"""What may be live on hosts. A rack in doubt asks a hundred times at once, so that is read for many hosts together."""
 
 from collections.abc import Collection
 
