@@ -38,17 +38,16 @@ for number in range(1, 100_000):
 def test_a_killed_writer_leaves_whole_batches_only(tmp_path: Path, seed: int) -> None:
     """Killed after a number of batches that differs from run to run."""
     wanted = random.Random(seed).randrange(1, 60)
-    writer = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", WRITE, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
-    while (line := writer.stdout.readline()) and int(line) < wanted:
-        pass
-    os.kill(writer.pid, signal.SIGKILL)
-    assert writer.stderr is not None
-    # Not communicate(): it reads past what readline() has read ahead, and the newest reports would be lost.
-    rest, errors = writer.stdout.read(), writer.stderr.read()
-    writer.wait()
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        while (line := writer.stdout.readline()) and int(line) < wanted:
+            pass
+        os.kill(writer.pid, signal.SIGKILL)
+        # Not communicate(): it reads past what readline() has read ahead, and the newest reports would be lost.
+        rest, errors = writer.stdout.read(), writer.stderr.read()
     assert line, errors
     reported = max([int(line), *(int(number) for number in rest.split())])
 
