@@ -198,8 +198,8 @@ class Agent(Process):
         """The truth: VM uuid → run that lives."""
         found = {}
         for path in self.vms.glob("*.json"):
-            run = json.loads(path.read_text())
-            with suppress(OSError):
+            with suppress(OSError):  # a run that ends just now takes its file along
+                run = json.loads(path.read_text())
                 if Path(f"/proc/{run['pid']}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                     found[path.stem] = run
         return found
