@@ -8,7 +8,7 @@ first.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from holdfast.errors import Conflict
+from holdfast.errors import Conflict, InvalidRequest
 from holdfast.hooks.store import Change, Insert, Query, Store, Update
 from holdfast.model import Configuration, Row
 
@@ -43,11 +43,12 @@ def edit(
     *,
     event: tuple[str, str, str],
     check: Callable[[R], None] = lambda _row: None,
+    rename: Callable[[R, str], None] = lambda _row, _name: None,
 ) -> R:
     """Change the row that parameter `id` names; what is not in `values` stays. Returns it as it stands then.
 
     `event` is the event's type, the word for such a row, and its kind, as in `Call.event`. `check` refuses what the
-    row itself does not allow. Nothing is written, and no event told, where nothing is to be changed.
+    row itself does not allow, `rename` a new name. Nothing is written, and no event told, where nothing changes.
     """
     type_, word, kind = event
 
@@ -57,6 +58,8 @@ def edit(
         changed = {key: value for key, value in values.items() if getattr(row, key) != value}
         if not changed:
             return []
+        if "name" in changed:
+            rename(row, changed["name"])
         text = f"changed {word} {_name(row)}: {', '.join(f'{key}={value}' for key, value in sorted(changed.items()))}"
         told = call.event(type_, text, resource=(kind, str(getattr(row, "uuid", ""))))
         return [Update(record, row.id, changed, expect={"removed": None}), Insert(told)]
@@ -65,9 +68,10 @@ def edit(
     return stored(call, record, call.row("id", record).id)
 
 
-def given_texts(call: Call, **fields: str) -> dict[str, Any]:
-    """Values for `edit`, of those string parameters that were sent: field="parameter"."""
-    return {field: call.text(name) for field, name in fields.items() if call.has(name)}
+def refuse_taken(call: Call, record: type[Row], word: str, name: str, zone_id: int, *, parameter: str = "name") -> None:
+    """`InvalidRequest` if the zone has a `word` of that name: names are unique in their zone."""
+    if call.store.count(record, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
+        raise InvalidRequest(f"parameter {parameter}: the zone has a {word} {name!r} already; choose another name")
 
 
 def _raised(store: Store) -> Change:

@@ -1,6 +1,6 @@
 """Pages: `page` and `pagesize` go together; without them a list ends at `default.page.size`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.hooks.store import Query
@@ -62,6 +62,18 @@ def select_page(
     rows = call.store.select(record, Query(**conditions, order=order, limit=call.page.limit, offset=call.page.offset))
     whole = call.page.offset == 0 and (call.page.limit is None or len(rows) < call.page.limit)
     return Listing(rows, len(rows) if whole else call.store.count(record, Query(**conditions)))
+
+
+def pick_page(call: Call, items: Sequence[Mapping[str, Any]], *fields: str, search: str) -> Listing:
+    """One page of objects that no table holds: those whose `fields` are as was asked for under the same names, and in
+    whose `search` the `keyword` stands."""
+    found = [
+        item
+        for item in items
+        if all(call.text(name, item[name]) == item[name] for name in fields)
+        and call.keyword.lower() in item[search].lower()
+    ]
+    return Listing.of(found, call.page)
 
 
 def given(call: Call, **fields: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from holdfast.hooks.store import Query
 from holdfast.model import Vm
 
 from holdfast_api.call import Call, Listing
+from holdfast_api.paging import pick_page
 from holdfast_api.registry import Parameter, command
 
 _TYPE = "host anti-affinity"
@@ -41,13 +42,7 @@ def list_affinity_groups(call: Call) -> Listing:
         for name, found in sorted(members.items())
         if wanted is None or wanted.affinity_group == name
     ]
-    fitting = [
-        group
-        for group in groups
-        if all(call.text(field, str(group[field])) == group[field] for field in ("id", "name", "type"))
-        and call.keyword.lower() in str(group["name"]).lower()
-    ]
-    return Listing.of(fitting, call.page)
+    return pick_page(call, groups, "id", "name", "type", search="name")
 
 
 @command(

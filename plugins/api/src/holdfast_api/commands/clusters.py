@@ -3,13 +3,13 @@
 from typing import Any
 
 from holdfast.errors import InvalidRequest
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, Update
 from holdfast.model import Cluster, Host, Pod, StoragePool, Zone
 
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import STATES, refuse_used
 from holdfast_api.hypervisors import HYPERVISORS, check_hypervisor
-from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, refuse_taken, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -78,7 +78,7 @@ def add_cluster(call: Call) -> Listing:
         if pod.data_center_id != zone.id:
             raise InvalidRequest(f"parameter podid: pod {pod.name} does not lie in zone {zone.name}")
         name = call.text("clustername")
-        _refuse_taken(call, "clustername", name, zone.id)
+        refuse_taken(call, Cluster, "cluster", name, zone.id, parameter="clustername")
         cluster = Cluster(
             uuid=new_uuid(),
             name=name,
@@ -111,11 +111,10 @@ def update_cluster(call: Call) -> Cluster:
     if call.has("clustername"):
         values["name"] = call.text("clustername")
 
-    def check(cluster: Cluster) -> None:
-        if values.get("name", cluster.name) != cluster.name:
-            _refuse_taken(call, "clustername", values["name"], cluster.data_center_id)
+    def rename(cluster: Cluster, name: str) -> None:
+        refuse_taken(call, Cluster, "cluster", name, cluster.data_center_id, parameter="clustername")
 
-    return edit(call, Cluster, values, event=("CLUSTER.EDIT", "cluster", "Cluster"), check=check)
+    return edit(call, Cluster, values, event=("CLUSTER.EDIT", "cluster", "Cluster"), rename=rename)
 
 
 @command(
@@ -136,11 +135,6 @@ def delete_cluster(call: Call) -> Success:
 
     change_inventory(call, plan)
     return Success()
-
-
-def _refuse_taken(call: Call, parameter: str, name: str, zone_id: int) -> None:
-    if call.store.count(Cluster, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
-        raise InvalidRequest(f"parameter {parameter}: the zone has a cluster {name!r} already; choose another name")
 
 
 def _values(call: Call) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from typing import Any
 
 from holdfast.errors import InvalidRequest
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, Update
 from holdfast.model import Network, Vm, Zone
 
 from holdfast_api.addresses import check_address, check_cidr, check_netmask
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import refuse_used
-from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, refuse_taken, stored
 from holdfast_api.network_offering import NETWORK_OFFERING_NAME, NETWORK_OFFERING_UUID
-from holdfast_api.paging import given, select_page
+from holdfast_api.paging import given, pick_page, select_page
 from holdfast_api.registry import Parameter, command
 
 _GUEST_TYPES = ("Shared", "Isolated")
@@ -69,7 +69,7 @@ def create_network(call: Call) -> Network:
     def plan() -> list[Change]:
         zone = fresh(call, call.row("zoneid", Zone))
         name = call.text("name")
-        _refuse_taken(call, name, zone.id)
+        refuse_taken(call, Network, "network", name, zone.id)
         network = Network(
             uuid=new_uuid(),
             name=name,
@@ -99,13 +99,12 @@ def create_network(call: Call) -> Network:
 )
 def update_network(call: Call) -> Network:
     """Addresses and VLAN stay: guests and bridges have them."""
-    values = given_texts(call, name="name", display_text="displaytext")
+    values = given(call, name="name", display_text="displaytext")
 
-    def check(network: Network) -> None:
-        if values.get("name", network.name) != network.name:
-            _refuse_taken(call, values["name"], network.data_center_id)
+    def rename(network: Network, name: str) -> None:
+        refuse_taken(call, Network, "network", name, network.data_center_id)
 
-    return edit(call, Network, values, event=("NETWORK.UPDATE", "network", "Network"), check=check)
+    return edit(call, Network, values, event=("NETWORK.UPDATE", "network", "Network"), rename=rename)
 
 
 @command(
@@ -156,16 +155,7 @@ def list_network_offerings(call: Call) -> Listing:
         "specifyipranges": True,
         "forvpc": False,
     }
-    fits = all(
-        call.text(name, str(offering[name])) == offering[name] for name in ("id", "name", "state", "guestiptype")
-    )
-    fits = fits and call.keyword.lower() in NETWORK_OFFERING_NAME.lower()
-    return Listing.of([offering] if fits else [], call.page)
-
-
-def _refuse_taken(call: Call, name: str, zone_id: int) -> None:
-    if call.store.count(Network, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
-        raise InvalidRequest(f"parameter name: the zone has a network {name!r} already; choose another name")
+    return pick_page(call, [offering], "id", "name", "state", "guestiptype", search="name")
 
 
 def _values(call: Call) -> dict[str, Any]:

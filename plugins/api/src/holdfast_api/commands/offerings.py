@@ -5,7 +5,7 @@ from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import ServiceOffering, Vm
 
 from holdfast_api.call import Call, Listing, Success, new_uuid
-from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -98,7 +98,7 @@ def create_service_offering(call: Call) -> ServiceOffering:
 )
 def update_service_offering(call: Call) -> ServiceOffering:
     """Size and HA stay, as in CloudStack: the VMs made from it have them."""
-    values = given_texts(call, name="name", display_text="displaytext")
+    values = given(call, name="name", display_text="displaytext")
     return edit(call, ServiceOffering, values, event=("SERVICE.OFFERING.EDIT", "service offering", "ServiceOffering"))
 
 

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from holdfast.errors import InvalidRequest
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, Update
 from holdfast.model import Cluster, Host, Pod, Zone
 
 from holdfast_api.addresses import check_address, check_netmask
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import STATES, refuse_used
-from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, refuse_taken, stored
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
 
@@ -58,7 +57,7 @@ def create_pod(call: Call) -> Pod:
     def plan() -> list[Change]:
         zone = fresh(call, call.row("zoneid", Zone))
         name = call.text("name")
-        _refuse_taken(call, name, zone.id)
+        refuse_taken(call, Pod, "pod", name, zone.id)
         pod = Pod(uuid=new_uuid(), name=name, data_center_id=zone.id, created=call.now(), **values)
         told = call.event("POD.CREATE", f"created pod {name} in zone {zone.name}", resource=("Pod", pod.uuid))
         return [Insert(pod), Insert(told)]
@@ -83,11 +82,10 @@ def update_pod(call: Call) -> Pod:
     if call.has("name"):
         values["name"] = call.text("name")
 
-    def check(pod: Pod) -> None:
-        if values.get("name", pod.name) != pod.name:
-            _refuse_taken(call, values["name"], pod.data_center_id)
+    def rename(pod: Pod, name: str) -> None:
+        refuse_taken(call, Pod, "pod", name, pod.data_center_id)
 
-    return edit(call, Pod, values, event=("POD.EDIT", "pod", "Pod"), check=check)
+    return edit(call, Pod, values, event=("POD.EDIT", "pod", "Pod"), rename=rename)
 
 
 @command(
@@ -108,11 +106,6 @@ def delete_pod(call: Call) -> Success:
 
     change_inventory(call, plan)
     return Success()
-
-
-def _refuse_taken(call: Call, name: str, zone_id: int) -> None:
-    if call.store.count(Pod, Query(equal={"name": name, "data_center_id": zone_id, "removed": None})):
-        raise InvalidRequest(f"parameter name: the zone has a pod {name!r} already; choose another name")
 
 
 def _values(call: Call) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from holdfast.settings import CATALOGUE
 from holdfast_api.addresses import Url, read_url
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.hypervisors import SIMULATOR, check_hypervisor
-from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, refuse_taken, stored
 from holdfast_api.lun_choice import DETAIL, read_luns
-from holdfast_api.paging import given, select_page
+from holdfast_api.paging import given, pick_page, select_page
 from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.storage import STORAGE_PROVIDER
 
@@ -136,16 +136,12 @@ def create_storage_pool(call: Call) -> StoragePool:
 )
 def update_storage_pool(call: Call) -> StoragePool:
     """What is not given stays."""
-    values = given_texts(call, name="name", tags="tags")
-    if call.has("capacitybytes"):
-        values["capacity_bytes"] = call.whole("capacitybytes")
+    values = given(call, name="name", tags="tags", capacity_bytes="capacitybytes")
 
-    def check(pool: StoragePool) -> None:
-        same = {"name": values.get("name"), "data_center_id": pool.data_center_id, "removed": None}
-        if values.get("name", pool.name) != pool.name and call.store.count(StoragePool, Query(equal=same)):
-            raise InvalidRequest("parameter name: the zone has a storage pool with this name already")
+    def rename(pool: StoragePool, name: str) -> None:
+        refuse_taken(call, StoragePool, "storage pool", name, pool.data_center_id)
 
-    return edit(call, StoragePool, values, event=("STORAGE.POOL.EDIT", "storage pool", "StoragePool"), check=check)
+    return edit(call, StoragePool, values, event=("STORAGE.POOL.EDIT", "storage pool", "StoragePool"), rename=rename)
 
 
 @command(
@@ -207,8 +203,7 @@ def cancel_storage_maintenance(call: Call) -> StoragePool:
 )
 def list_storage_providers(call: Call) -> Listing:
     """Ansible asks before it makes a pool."""
-    fits = call.text("type", "primary") == "primary"
-    return Listing.of([{"name": STORAGE_PROVIDER, "type": "primary"}] if fits else [], call.page)
+    return pick_page(call, [{"name": STORAGE_PROVIDER, "type": "primary"}], "type", search="name")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from holdfast.model import Template, Vm, Zone
 from holdfast_api.call import Call, Listing, Success, new_uuid
 from holdfast_api.commands.zones import refuse_used
 from holdfast_api.hypervisors import HYPERVISORS, check_hypervisor
-from holdfast_api.inventory_change import change_inventory, edit, fresh, given_texts, stored
+from holdfast_api.inventory_change import change_inventory, edit, fresh, stored
 from holdfast_api.os_types import OS_TYPES, described
-from holdfast_api.paging import given, select_page
+from holdfast_api.paging import given, pick_page, select_page
 from holdfast_api.registry import Parameter, command
 
 _FILTERS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
@@ -110,15 +110,14 @@ def register_template(call: Call) -> Listing:
 )
 def update_template(call: Call) -> Template:
     """The image stays: VMs are made from it."""
-    values = given_texts(call, name="name", display_text="displaytext", os_type="ostypeid")
+    values = given(call, name="name", display_text="displaytext", os_type="ostypeid")
     if "os_type" in values:
         values["os_type"] = described(values["os_type"])
 
-    def check(template: Template) -> None:
-        if values.get("name", template.name) != template.name:
-            _refuse_taken(call, values["name"], template.data_center_id)
+    def rename(template: Template, name: str) -> None:
+        _refuse_taken(call, name, template.data_center_id)
 
-    return edit(call, Template, values, event=("TEMPLATE.UPDATE", "template", "Template"), check=check)
+    return edit(call, Template, values, event=("TEMPLATE.UPDATE", "template", "Template"), rename=rename)
 
 
 @command(
@@ -157,14 +156,8 @@ def delete_template(call: Call) -> Success:
 )
 def list_os_types(call: Call) -> Listing:
     """By description."""
-    found = [
-        one
-        for one in OS_TYPES
-        if call.text("id", one.id) == one.id
-        and call.text("description", one.description) == one.description
-        and call.keyword.lower() in one.description.lower()
-    ]
-    return Listing.of([{"id": one.id, "description": one.description} for one in found], call.page)
+    rows = [{"id": one.id, "description": one.description} for one in OS_TYPES]
+    return pick_page(call, rows, "id", "description", search="description")
 
 
 def _refuse_taken(call: Call, name: str, zone_id: int | None) -> None:

@@ -96,11 +96,10 @@ def update_zone(call: Call) -> Zone:
     if call.has("name"):
         values["name"] = call.text("name")
 
-    def check(zone: Zone) -> None:
-        if values.get("name", zone.name) != zone.name:
-            _refuse_taken(call, values["name"])
+    def rename(_zone: Zone, name: str) -> None:
+        _refuse_taken(call, name)
 
-    return edit(call, Zone, values, event=("ZONE.EDIT", "zone", "Zone"), check=check)
+    return edit(call, Zone, values, event=("ZONE.EDIT", "zone", "Zone"), rename=rename)
 
 
 @command(
