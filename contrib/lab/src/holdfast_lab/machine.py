@@ -1,8 +1,9 @@
 """What runs on a host of the lab from power-on: its mounts, and its services, restarted as systemd would.
 
-Started by the chassis as `python -m holdfast_lab.machine FOLDER`, in namespaces of the host's own. A service that ends
-is started again at once; one with a watchdog is killed when it stops telling that it is well. Ending a service
-leaves its children, the VMs, alone, like KillMode=process.
+Started by the chassis as `python -m holdfast_lab.machine FOLDER SECONDS`, in namespaces of the host's own, with the
+time that its firmware takes before it boots. A service that ends is started again at once; one with a watchdog is
+killed when it stops telling that it is well. Ending a service leaves its children, the VMs, alone, like
+KillMode=process.
 """
 
 import contextlib
@@ -145,8 +146,9 @@ class Machine:
 
 
 def main() -> None:
-    """Boot, and run until ended."""
+    """Boot after the firmware's time, and run until ended."""
     machine = Machine(Path(sys.argv[1]))
+    time.sleep(float(sys.argv[2]))
     machine.boot()
     machine.run()
 

@@ -4,7 +4,7 @@
 #   get power        print power:1 while anything of the host lives, else power:0
 #   set power 1      power on
 #   set power 0      cut: every process of the host is gone when this returns
-#   set reset 1      cut, then on
+#   set reset 1      cut, then on; its firmware takes a while before anything of it runs
 #   set shutdown 1   press the power button
 #
 # The words are those of ipmi_sim's chassis_control. They are also what the Redfish emulator and the faults call.
@@ -31,10 +31,10 @@ cut_power() {
     while outer >/dev/null; do sleep 0.01; done
 }
 
-power_on() {
+power_on() { # how many seconds its firmware takes; the chassis is on meanwhile
     outer >/dev/null && return 0
     setsid ip netns exec "$namespace" unshare --pid --mount --uts --ipc --fork --kill-child=SIGKILL --mount-proc \
-        tini -g -- "$python" -m holdfast_lab.machine "$folder" \
+        tini -g -- "$python" -m holdfast_lab.machine "$folder" "$1" \
         </dev/null >>"$folder/logs/machine.log" 2>&1 9>&- &
     echo $! >"$folder/outer.pid"
     tries=0
@@ -55,8 +55,8 @@ exec 9>"$folder/power.lock"
 flock 9
 case "$1 $2 ${3:-}" in
     "set power 0") cut_power ;;
-    "set power 1") power_on ;;
-    "set reset 1") cut_power; power_on ;;
+    "set power 1") power_on 0 ;; # nobody tries what happens while somebody waits for it
+    "set reset 1") cut_power; power_on 20 ;; # servers take longer; this outlasts every way to fence one that hangs
     "set shutdown 1") pid=$(outer) && child=$(first "$pid") && kill -TERM "$child" ;;
     *) echo "power: unknown words: $*" >&2; exit 2 ;;
 esac
