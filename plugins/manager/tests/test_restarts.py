@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from holdfast.errors import Conflict
 from holdfast.hooks.store import Query
-from holdfast.model import GuestState, HAState, PermitState, ResourceState, StoragePool, VmState, Work, WorkStep
+from holdfast.model import (
+    GuestState,
+    HAState,
+    PermitState,
+    ResourceState,
+    StoragePool,
+    VmState,
+    Work,
+    WorkReason,
+    WorkStep,
+)
+from holdfast_manager import restarts
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.host import Size
 from holdfast_simulator.world.physics import Physics
@@ -410,3 +421,23 @@ def test_work_that_ended_while_the_store_was_read_is_not_begun_again(make_bed: C
     bed.loop.call_soon(starting.begin, read, context=bed.lives["ms1"].process.context())
     bed.run(0.001)
     assert not starting._underway
+
+
+def test_permits_are_written_for_the_longest_waiting_first_and_starts_begin_by_priority(
+    make_bed: Callable[..., Bed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are more than one batch holds. Within a batch, and on the hosts, the restart order counts."""
+    monkeypatch.setattr(restarts, "_BATCH", 2)
+    bed = make_bed(servers=1)
+    bed.setting("ha.starts.per.host", "1")
+    bed.run(5)
+    vms = [bed.add_vm(f"vm{number}", None, ha_priority=number) for number in range(1, 6)]
+    bed.put(*(Work(instance_id=vm, reason=WorkReason.HOST_FENCED, host_id=1) for vm in vms))
+    bed.run_until(lambda: bed.runs_elsewhere(1, *vms), 30)
+    assert [permit.vm_id for permit in bed.permits()] == [vms[1], vms[0], vms[3], vms[2], vms[4]]
+    began = [one for one in bed.world.chronicle.trace if one.what is What.GUEST_BEGAN]
+    for host in ("h2", "h3"):
+        order = [one.vm for one in began if one.host == host]
+        assert len(order) >= 2
+        assert order == sorted(order, reverse=True)
+    bed.check_once()

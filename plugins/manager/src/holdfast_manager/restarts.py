@@ -13,6 +13,7 @@ from typing import Any
 from holdfast.engine.planner import Plan
 from holdfast.engine.restart_order import restart_order
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
+from holdfast.hooks.placement import Request
 from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, Work, WorkReason, WorkStep
 
@@ -146,29 +147,32 @@ class Restarts:
         self._starting.begin([replace(work, **values)])
 
     async def _place(self, ready: list[tuple[Work, Vm]]) -> None:
-        hosts = self._desk.inventory.hosts
+        """Plan and start in restart order; write the permits of those first that have waited longest.
+
+        `ready` is in the order in which the restarts were scheduled. The difference shows only beyond one batch.
+        """
         order = restart_order(restart_item(vm) for _, vm in ready)
         rank = {uuid: number for number, uuid in enumerate(order.vm_uuids)}
-        ready = sorted(ready, key=lambda pair: rank[pair[1].uuid])
-        requests = []
-        for work, vm in ready:
-            lost = hosts.get(work.host_id)
-            # A crashed VM starts first where it was: its host is alive, and so are its caches.
-            again_there = (
-                work.reason == WorkReason.VM_CRASHED and work.tried == 0 and work.host_id not in _ids(work.excluded)
-            )
-            pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
-            excluded = self._excluded(work, lost)
-            requests.append(self._placing.request(vm, "ha", excluded, pinned, near=lost))
+        ranks = {work.id: rank[vm.uuid] for work, vm in ready}
+        requests = [self._request(work, vm) for work, vm in sorted(ready, key=lambda pair: ranks[pair[0].id])]
         rooms = await self._placing.rooms(vm.data_center_id for _, vm in ready)
         plan = await self._placing.plan(requests, rooms)
         permitted: list[Work] = []
         for start in range(0, len(ready), _BATCH):
-            permitted += await self._permit(ready[start : start + _BATCH], plan)
-            if len(permitted) >= _BEGUN_TOGETHER:
-                self._starting.begin(permitted)
+            batch = sorted(ready[start : start + _BATCH], key=lambda pair: ranks[pair[0].id])
+            permitted += await self._permit(batch, plan)
+            if len(permitted) >= _BEGUN_TOGETHER or start + _BATCH >= len(ready):
+                self._starting.begin(sorted(permitted, key=lambda work: ranks[work.id]))
                 permitted = []
-        self._starting.begin(permitted)
+
+    def _request(self, work: Work, vm: Vm) -> Request:
+        lost = self._desk.inventory.hosts.get(work.host_id)
+        # A crashed VM starts first where it was: its host is alive, and so are its caches.
+        again_there = (
+            work.reason == WorkReason.VM_CRASHED and work.tried == 0 and work.host_id not in _ids(work.excluded)
+        )
+        pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
+        return self._placing.request(vm, "ha", self._excluded(work, lost), pinned, near=lost)
 
     def _takes_starts(self, host: Host) -> bool:
         room = self._desk.inventory.room(host)
