@@ -4,7 +4,6 @@ One for each such time, however often it is suspected afresh meanwhile. It is cl
 something else becomes of it.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from holdfast.engine.brake import held
@@ -25,12 +24,10 @@ _STILL_IN_DOUBT = frozenset({HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED
 
 
 class DegradedAlert:
-    """Rows for the batches of hosts; and a notice for the notifiers. Event loop only."""
+    """Rows for the batches of hosts. Event loop only."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._news: dict[int, str] = {}
-        """Host id -> what is to be told once it is stored."""
 
     async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
         """What to store with these decisions."""
@@ -46,12 +43,6 @@ class DegradedAlert:
                 changes += await self._closed(actor.host)
         return changes
 
-    def notify(self, actor: "HostActor", tell: Callable[[Host, str, str, str], None]) -> None:
-        """Tell the notifiers, once per alert."""
-        text = self._news.pop(actor.host.id, "")
-        if text:
-            tell(actor.host, "alert", ALERT, text)
-
     def _opened(self, actor: "HostActor", reason: str) -> Change:
         name = actor.host.name
         text = (
@@ -59,7 +50,6 @@ class DegradedAlert:
             "managed until its agent answers. See to its agent (systemctl status holdfast-agent) and to its network"
         )
         actor.keep[KEPT] = True
-        self._news[actor.host.id] = text
         return self._desk.journal.alert(ALERT, f"host {name} is degraded", text, actor.host)
 
     async def _closed(self, host: Host) -> list[Change]:

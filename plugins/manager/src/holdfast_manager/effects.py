@@ -150,11 +150,8 @@ class Effects:
                 move.reason,
             )
             self._hosts.notices(actor.host, "event", "HA.STATE.TRANSITION", f"{move.target}: {move.reason}")
-            if move.target is HAState.DEGRADED:
-                self._degraded.notify(actor, self._hosts.notices)
         for alarm in alarms:
             log.warning("host %s: %s: %s", actor.host.name, alarm.name, alarm.text)
-            self._hosts.notices(actor.host, "alert", alarm.name, alarm.text)
 
     def carry_out(self, actor: "HostActor", decision: Decision) -> None:
         """Start what the decision asks for; returns at once."""

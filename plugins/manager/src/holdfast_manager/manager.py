@@ -69,6 +69,7 @@ class Manager:
         self.desk = Desk(name, runtime, memory, membership, plugins)
         self.desk.msid = self.msid_of(name)
         self.notices = Notices(self.desk)
+        memory.on_stored = self.notices.stored
         self.placing = Placing(self.desk)
         self.runs = Runs(self.desk)
         self.starting = Starting(self.desk, self.runs)

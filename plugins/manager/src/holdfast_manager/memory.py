@@ -4,7 +4,7 @@ Whoever awaits `commit` goes on only once his batch is on disk, or knows that it
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from holdfast.errors import Conflict, DeadlineExceeded, InvalidRequest, OutcomeUnknown, StoreUnavailable
@@ -35,6 +35,8 @@ class Memory:
         self._waiting: list[Waiting] = []
         self._writing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_stored: Callable[[Sequence[Change]], None] = lambda changes: None
+        """Called with each batch that is written, before whoever awaits it goes on."""
 
     async def get(self, record: type[R], row_id: int) -> R | None:
         """The row, or None. `StoreUnavailable` if the store does not answer in time."""
@@ -83,7 +85,8 @@ class Memory:
             for _, done in group:
                 _fail(done, problem)
         else:
-            for (_, done), ids in zip(group, shares, strict=True):
+            for (changes, done), ids in zip(group, shares, strict=True):
+                self.on_stored(changes)
                 _settle(done, ids)
 
     async def _commit(self, batches: Sequence[Sequence[Change]]) -> list[tuple[int, ...]]:

@@ -1,13 +1,18 @@
-"""Handing events and alerts to the notifiers. Each alone, with a deadline: a slow one holds back nobody else."""
+"""Handing events and alerts to the notifiers. Each alone, with a deadline: a slow one holds back nobody else.
+
+Every alert that this server stores is told, by whichever part of it was raised: nobody has to think of it.
+"""
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from holdfast.errors import HoldfastError, Unreachable
 from holdfast.hooks.notifier import Notice
-from holdfast.model import Host
+from holdfast.hooks.store import Change, Insert
+from holdfast.model import Alert, Host
 
 from holdfast_manager.desk import Desk
 
@@ -24,6 +29,13 @@ class Notices:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._queues: list[tuple[Any, deque[Notice], asyncio.Event]] = []
+
+    def stored(self, changes: Sequence[Change]) -> None:
+        """Tell of the new alerts in a batch that was written."""
+        for change in changes:
+            if isinstance(change, Insert) and isinstance(change.row, Alert):
+                alert, now = change.row, self._desk.clock.wall()
+                self.tell(Notice("alert", alert.name, "WARN", alert.subject, alert.content, now, alert.resource_id))
 
     def host(self, host: Host, kind: str, name: str, text: str) -> None:
         """Tell of something about a host."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from holdfast.errors import HoldfastError
-from holdfast.hooks.store import Change, Query, Update
+from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Alert, Host, Oobm
 from holdfast.model.readiness import Readiness, ReadinessState
 
@@ -65,12 +65,13 @@ class ReadinessRecord:
             if is_news:
                 level = "INFO" if state in ("", ReadinessState.READY) else "WARN"
                 changes.append(self._desk.journal.event(EVENT, text, resource=host.uuid, level=level))
-            changes += await self._alert(host, name, state, text)
-            await self._desk.memory.commit(changes)
+            alert = await self._alert(host, name, state, text)
+            await self._desk.memory.commit([*changes, *alert])
         except HoldfastError as trouble:
             log.info("readiness of a fence device of host %s was not stored: %s", host.name, trouble)
             return
-        if is_news and state:
+        is_told = any(isinstance(change, Insert) for change in alert)  # as every new alert is
+        if is_news and state and not is_told:
             is_well = state == ReadinessState.READY
             self._notify(host, "event" if is_well else "alert", EVENT if is_well else ALERT, text)
 
