@@ -12,6 +12,7 @@ from holdfast.hooks.store import Query
 from holdfast.model import (
     GuestState,
     HAState,
+    Host,
     PermitState,
     ResourceState,
     StoragePool,
@@ -273,6 +274,20 @@ def test_a_crashed_vm_is_started_where_it_was(bed: Bed) -> None:
     bed.check_once()
 
 
+def test_a_host_that_restarts_is_no_crash_of_its_vms(make_bed: Callable[..., Bed]) -> None:
+    """It is back before it is fenced. Its VMs run again, however often they crashed before."""
+    bed = make_bed(physics=Physics(host_boot=1.5))
+    bed.setting("ha.vm.crash.limit", "1")
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 2 and bed.world.serving("vm1"), 15)
+    bed.run(5)
+    bed.machine("h1").reset("kernel panic")
+    bed.run_until(lambda: bed.vm(vm).run_epoch == 3 and bed.world.serving("vm1"), 30)
+    assert [work.reason for work in bed.works(instance_id=vm)] == [WorkReason.VM_CRASHED, WorkReason.HOST_RESTARTED]
+    bed.check_once()
+
+
 def test_a_crash_report_that_the_store_did_not_take_is_not_lost(bed: Bed) -> None:
     """The database is away when a VM crashes: the VM starts again after it is back."""
     vm = bed.add_vm("vm1", 1)
@@ -430,6 +445,7 @@ def test_permits_are_written_for_the_longest_waiting_first_and_starts_begin_by_p
     monkeypatch.setattr(restarts, "_BATCH", 2)
     bed = make_bed(servers=1)
     bed.setting("ha.starts.per.host", "1")
+    bed.edit(Host, 1, resource_state=ResourceState.MAINTENANCE)
     bed.run(5)
     vms = [bed.add_vm(f"vm{number}", None, ha_priority=number) for number in range(1, 6)]
     bed.put(*(Work(instance_id=vm, reason=WorkReason.HOST_FENCED, host_id=1) for vm in vms))

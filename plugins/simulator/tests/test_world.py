@@ -172,7 +172,9 @@ def test_off_takes_its_time_and_ends_all_runs(place: Place) -> None:
     place.site.run(30)
     assert host.condition is Condition.UP
     assert host.boot_id == "h1-boot-2"
-    assert place.listed(host) == []
+    assert place.listed(host) == [("vm-1", GuestState.ABSENT, 1)]
+    (report,) = place.site.call(place.server.hypervisor.list_vms, view(host), 5.0)
+    assert report.host_restarted
 
 
 def test_a_reset_keeps_the_chassis_on_and_the_runs_end(place: Place) -> None:

@@ -13,6 +13,7 @@ import pytest
 from holdfast.errors import DriverError, Refused, Unreachable
 from holdfast.model.states import GuestState
 from holdfast.model.views import DiskSpec, NicSpec, PoolView, VmReport, VmSpec
+from holdfast_hypervisor_kvm import roll_call
 from holdfast_lab.guest.tokens import Token, read_tokens
 from kvm_host import SECONDS, Ear, KvmHost
 from real_libvirt import LibvirtHost
@@ -141,7 +142,7 @@ def test_vms_live_through_the_death_of_libvirtd(kvm: KvmHost, new_vm: NewVm) -> 
     ear.hear(VmReport(vm.uuid, GuestState.CRASHED, 1))
 
 
-def test_a_host_that_was_cut_off_comes_back_empty(kvm: KvmHost, new_vm: NewVm) -> None:
+def test_a_host_that_was_cut_off_comes_back_empty(kvm: KvmHost, new_vm: NewVm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing starts by itself, the runs of before are said to be gone, and what was stopped stays refused."""
     stopped, running = new_vm(), new_vm()
     kvm.start(stopped, 4)
@@ -149,9 +150,12 @@ def test_a_host_that_was_cut_off_comes_back_empty(kvm: KvmHost, new_vm: NewVm) -
     kvm.start(running, 2)
     kvm.libvirt.end()
     kvm.libvirt.boot()
+    monkeypatch.setattr(roll_call, "boot_id", lambda _proc: "another")  # the driver is in this process, which goes on
     kvm.restarted()
     assert kvm.libvirt.virsh("list", "--all").strip() == ""
-    assert kvm.report(running) == VmReport(running.uuid, GuestState.ABSENT, 2)
+    gone = kvm.report(running)
+    assert gone == VmReport(running.uuid, GuestState.ABSENT, 2)
+    assert gone.host_restarted
     with pytest.raises(Refused):
         kvm.start(stopped, 4)
     kvm.start(running, 3)

@@ -153,6 +153,7 @@ class WorkReason(StrEnum):
 
     HOST_FENCED = "HostFenced"
     VM_CRASHED = "VmCrashed"
+    HOST_RESTARTED = "HostRestarted"
     HOST_MAINTENANCE = "HostMaintenance"
     HOST_DECLARED_DEAD = "HostDeclaredDead"
 

@@ -144,14 +144,16 @@ class HostOrders:
 class VmReport:
     """What a host says of one VM: its guest state and the run epoch it was started under.
 
-    `reason` is why it is in that state, in a few words, "" if there is nothing to say; it is no part of what makes two
-    reports equal.
+    `reason` is why it is in that state, in a few words, "" if there is nothing to say. `host_restarted` says of a run
+    that is over that it ended with its host, which has booted since: that is no crash of the VM's own. Neither is part
+    of what makes two reports equal.
     """
 
     vm_uuid: str
     state: GuestState
     run_epoch: int
     reason: str = field(default="", compare=False)
+    host_restarted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

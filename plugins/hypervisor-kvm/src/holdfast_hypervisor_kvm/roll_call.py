@@ -21,12 +21,14 @@ _FINDING_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One look at everything. `guests`: domain uuid -> processes; `ends`: VM uuid -> how its run ended, found now."""
+    """One look at everything. `guests`: domain uuid -> processes; `ends`: VM uuid -> how its run ended, found now;
+    `boot`: which boot of the host this is."""
 
     pages: dict[str, Page]
     found: dict[str, Sighting]
     guests: dict[str, list[int]]
     ends: dict[str, tuple[GuestState, str]]
+    boot: str
 
 
 class RollCall:
@@ -54,7 +56,8 @@ class RollCall:
                 reports[uuid] = VmReport(vm_uuid, GuestState.UNKNOWN, page.begun, "it is starting")
             elif page.begun > page.revoked:
                 state, reason = seen.ends.get(vm_uuid, (page.ended or GuestState.ABSENT, page.reason))
-                reports[uuid] = VmReport(vm_uuid, GuestState(state), page.begun, reason)
+                with_host = state == GuestState.ABSENT and page.boot != seen.boot
+                reports[uuid] = VmReport(vm_uuid, GuestState(state), page.begun, reason, with_host)
         return tuple(reports.values())
 
     def _report(self, seen: Sighting) -> VmReport:
@@ -83,8 +86,8 @@ class RollCall:
             if not may_live or uuid in found or uuid in guests or self._starting.is_underway(vm_uuid):
                 continue
             ends[vm_uuid] = self._how_it_ended(page, boot)
-            self._watch.ended(uuid, vm_uuid, page.begun, *ends[vm_uuid])
-        return _Seen(pages, found, guests, ends)
+            self._watch.ended(uuid, vm_uuid, page.begun, *ends[vm_uuid], host_restarted=page.boot != boot)
+        return _Seen(pages, found, guests, ends, boot)
 
     def _how_it_ended(self, page: Page, boot: str) -> tuple[GuestState, str]:
         if page.boot != boot:

@@ -94,11 +94,13 @@ class Watch:
         trouble = self._troubles.get(seen.uuid, "")
         return f"{seen.reason}: {trouble}" if trouble and seen.reason == domain_state.PAUSED_ON_ERROR else seen.reason
 
-    def ended(self, uuid: str, vm_uuid: str, epoch: int, state: GuestState, reason: str) -> None:
+    def ended(
+        self, uuid: str, vm_uuid: str, epoch: int, state: GuestState, reason: str, host_restarted: bool = False
+    ) -> None:
         """A run is over: write it down, and tell, unless it was ended by order or went elsewhere."""
         self._told.pop(uuid, None)
         if self._book.end(vm_uuid, epoch, state, reason) and reason != domain_state.MOVED:
-            self._tell(uuid, VmReport(vm_uuid, state, epoch, reason))
+            self._tell(uuid, VmReport(vm_uuid, state, epoch, reason, host_restarted))
 
     def _vm_of(self, uuid: str) -> str:
         return next((vm_uuid for vm_uuid in self._book.pages() if domain_uuid(vm_uuid) == uuid), "")

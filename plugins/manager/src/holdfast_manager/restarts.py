@@ -29,6 +29,7 @@ log = logging.getLogger("holdfast.manager.restarts")
 _UNDERWAY = (WorkStep.RESTARTING, WorkStep.REVOKING)
 _OPEN = Query(among={"step": (WorkStep.SCHEDULED, *_UNDERWAY)}, order=("id",))
 _SCHEDULED = Query(equal={"step": WorkStep.SCHEDULED}, order=("id",))
+_HOST_LIVES = (WorkReason.VM_CRASHED, WorkReason.HOST_RESTARTED)
 _SHARE_OF_TIME = 10.0
 _LONGEST_PAUSE = 10.0
 """Where much is underway, it is looked at so much less often that this takes 1/10 of the time: up to 10 s apart."""
@@ -167,10 +168,8 @@ class Restarts:
 
     def _request(self, work: Work, vm: Vm) -> Request:
         lost = self._desk.inventory.hosts.get(work.host_id)
-        # A crashed VM starts first where it was: its host is alive, and so are its caches.
-        again_there = (
-            work.reason == WorkReason.VM_CRASHED and work.tried == 0 and work.host_id not in _ids(work.excluded)
-        )
+        # A VM starts first where it was if its host is alive: there is its room, and other hosts keep theirs.
+        again_there = work.reason in _HOST_LIVES and work.tried == 0 and work.host_id not in _ids(work.excluded)
         pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
         return self._placing.request(vm, "ha", self._excluded(work, lost), pinned, near=lost)
 
@@ -181,7 +180,7 @@ class Restarts:
     def _excluded(self, work: Work, lost: Host | None) -> dict[str, str]:
         found: dict[str, str] = {}
         hosts = self._desk.inventory.hosts
-        if lost is not None and work.reason != WorkReason.VM_CRASHED:
+        if lost is not None and work.reason not in _HOST_LIVES:
             found[lost.uuid] = "is the host that was lost"
         for host_id in _ids(work.excluded):
             if host_id in hosts:

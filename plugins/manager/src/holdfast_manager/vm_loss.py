@@ -51,10 +51,11 @@ async def end_run(desk: Desk, host: Host, epoch: int, vm: Vm, permit: Permit, re
         ),
     ]  # fmt: skip
     if not refusal:
+        reason = WorkReason.HOST_RESTARTED if report.host_restarted else WorkReason.VM_CRASHED
         changes.append(
             Insert(
                 Work(
-                    instance_id=vm.id, vm_type=vm.type, reason=WorkReason.VM_CRASHED, state=vm.state, host_id=host.id,
+                    instance_id=vm.id, vm_type=vm.type, reason=reason, state=vm.state, host_id=host.id,
                     mgmt_server_id=desk.msid, updated=vm.update_count, time_to_try=desk.journal.now(),
                     created=desk.journal.now(), proof=Json(proof_json),
                 )
@@ -75,10 +76,12 @@ async def _why_not(desk: Desk, host: Host, vm: Vm, report: VmReport) -> str:
         return refusal.replace(f"its host {host.name} was lost, and its", "its")
     if report.state is GuestState.SHUT_DOWN and not settings.flag("ha.vm.restart.after.shutdown"):
         return "its guest shut itself down (ha.vm.restart.after.shutdown is false)"
-    if not settings.flag("ha.vm.restart.hostup"):
+    if not settings.flag("ha.vm.restart.hostup") and not report.host_restarted:
         return "ha.vm.restart.hostup is false"
     if await desk.memory.select(Work, Query(equal={"instance_id": vm.id}, among={"step": OPEN_STEPS}, limit=1)):
         return "a restart of it is already underway"
+    if report.host_restarted:
+        return ""
     window, limit = settings.number("time.between.failures"), settings.whole("ha.vm.crash.limit")
     since = Moment(desk.clock.wall() - window)
     query = Query(equal={"instance_id": vm.id, "reason": WorkReason.VM_CRASHED}, above={"created": since})

@@ -230,7 +230,7 @@ class Agents:
         return True
 
     def _started(self, host: SimHost, guest: Guest, reply: Reply) -> None:
-        if host.book.guests.get(guest.spec.uuid) is not guest:
+        if host.book.guests.get(guest.spec.uuid) is not guest or not guest.live:
             reply(Refused(f"run {guest.run_epoch} of {guest.spec.name} was ended while it started"))
         elif not self._wait_for_kernel(host, reply, lambda: self._started(host, guest, reply)):
             guest.starting = False
@@ -295,7 +295,7 @@ class Agents:
 
     def _switch_over(self, host: SimHost, reply: Reply, order: Move, guest: Guest) -> None:
         target, run_epoch = order.target, order.run_epoch
-        if host.book.guests.get(guest.spec.uuid) is not guest or host.condition is not Condition.UP:
+        if host.book.guests.get(guest.spec.uuid) is not guest or not guest.live or host.condition is not Condition.UP:
             reply(Unreachable(f"{host.name}: the migration of {guest.spec.name} was cut short"))
             return
         try:

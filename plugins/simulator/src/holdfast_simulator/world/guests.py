@@ -24,7 +24,8 @@ class Guest:
 
     def report(self) -> VmReport:
         """What the host says of it."""
-        return VmReport(self.spec.uuid, GuestState.UNKNOWN if self.starting else self.state, self.run_epoch)
+        state = GuestState.UNKNOWN if self.starting else self.state
+        return VmReport(self.spec.uuid, state, self.run_epoch, host_restarted=state is GuestState.ABSENT)
 
 
 class GuestBook:
@@ -68,6 +69,14 @@ class GuestBook:
         if guest is None or guest.run_epoch > run_epoch:
             return None
         return self.guests.pop(vm_uuid)
+
+    def end_all(self) -> list[Guest]:
+        """The host loses its power: those that lived until now. They are listed as absent until they are revoked."""
+        ended = self.live()
+        for guest in self.guests.values():
+            guest.starting = False
+            guest.state = GuestState.ABSENT if guest.live else guest.state
+        return ended
 
     def live(self) -> list[Guest]:
         """Guests that can write."""

@@ -159,17 +159,13 @@ class SimHost:
     def _lose_everything(self, why: str) -> None:
         if self._boot_timer is not None:
             self._boot_timer.cancel()
-        ended = list(self.book.guests.values())
+        ended = self.book.end_all()
         self.agent_frozen = False
-        self.book.guests.clear()
         self.world.agents.forget_backlog(self)
         self.refresh_storage()
         self.save()
         for guest in ended:
-            if guest.live:
-                self.world.tell(
-                    What.GUEST_ENDED, host=self.uuid, vm=guest.spec.uuid, run_epoch=guest.run_epoch, detail=why
-                )
+            self.world.tell(What.GUEST_ENDED, host=self.uuid, vm=guest.spec.uuid, run_epoch=guest.run_epoch, detail=why)
 
     def _begin_boot(self) -> None:
         self.condition = Condition.BOOTING
