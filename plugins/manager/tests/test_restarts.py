@@ -13,6 +13,7 @@ from holdfast.model import (
     GuestState,
     HAState,
     Host,
+    JobStatus,
     PermitState,
     ResourceState,
     StoragePool,
@@ -30,6 +31,23 @@ from manager_bed import Bed
 
 def _lose_h1(bed: Bed) -> None:
     bed.machine("h1").power_off("power loss")
+
+
+def test_a_vm_that_found_no_room_starts_on_its_own_host_when_that_is_back(make_bed: Callable[..., Bed]) -> None:
+    """Not before it is in service again; then without waiting, and without anybody asking for it."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", 1, ram=100_000)
+    for host in (2, 3):
+        bed.add_vm(f"large{host}", host, ram=100_000)
+    _lose_h1(bed)
+    bed.run(20)
+    bed.machine("h1").power_on("repaired")
+    bed.run(60)
+    assert bed.vm(vm).state == VmState.STOPPED
+    assert "h1: is the host that was lost" in bed.vm(vm).reason
+    assert bed.outcome(bed.job("cancelHostMaintenance", 1, id=1)).job_status == JobStatus.SUCCESS
+    bed.run_until(lambda: bed.vm(vm).host_id == 1 and bed.world.serving("vm1"), 10)
+    bed.check_once()
 
 
 def test_a_refused_start_is_tried_on_another_host(bed: Bed) -> None:

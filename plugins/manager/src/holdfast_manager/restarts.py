@@ -173,6 +173,10 @@ class Restarts:
         pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
         return self._placing.request(vm, "ha", self._excluded(work, lost), pinned, near=lost)
 
+    def _is_back(self, lost: Host) -> bool:
+        """Whether it is in service again: where there was no room elsewhere, its VMs have waited for just that."""
+        return self._takes_starts(lost) and self._desk.is_undoubted(lost)
+
     def _takes_starts(self, host: Host) -> bool:
         room = self._desk.inventory.room(host)
         return room.up and room.enabled
@@ -180,7 +184,7 @@ class Restarts:
     def _excluded(self, work: Work, lost: Host | None) -> dict[str, str]:
         found: dict[str, str] = {}
         hosts = self._desk.inventory.hosts
-        if lost is not None and work.reason not in _HOST_LIVES:
+        if lost is not None and work.reason not in _HOST_LIVES and not self._is_back(lost):
             found[lost.uuid] = "is the host that was lost"
         for host_id in _ids(work.excluded):
             if host_id in hosts:
