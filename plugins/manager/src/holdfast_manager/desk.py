@@ -44,8 +44,9 @@ _POOL_SETTINGS = {
 }
 """The settings that bound the pools, and are followed when they change."""
 
-_OTHER_POOLS = {"agent": 256, "oobm-readiness": 16}
-"""Calls at once, of kinds that no setting bounds. A start takes as long as its guest does, and a rack has thousands."""
+_OTHER_POOLS = {"agent": 256, "start": 1024, "oobm-readiness": 16}
+"""Calls at once, of kinds that no setting bounds. A start takes as long as its guest does, and a rack has thousands; no
+question to a host that hangs holds it up."""
 
 
 class PluginHub(Protocol):

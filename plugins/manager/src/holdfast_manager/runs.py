@@ -186,7 +186,7 @@ class Runs:
         seconds = self._desk.inventory.settings.number("ha.vm.start.timeout")
         view, spec = self._desk.host_view(target), await self.spec(vm)
         start = self._desk.while_owned(target, self._desk.hypervisor(target).start_vm)
-        await self._desk.pool("agent").call(seconds, start, view, spec, grant, seconds)
+        await self._desk.pool("start").call(seconds, start, view, spec, grant, seconds)
 
     async def stop(self, vm: Vm, host: Host, run_epoch: int, graceful: bool = False) -> Proof:
         """End all runs up to `run_epoch` on the host for good; returning is proof. Idempotent."""
