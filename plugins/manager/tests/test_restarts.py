@@ -10,9 +10,11 @@ import pytest
 from holdfast.errors import Conflict
 from holdfast.hooks.store import Query
 from holdfast.model import (
+    Cluster,
     GuestState,
     HAState,
     Host,
+    HostTag,
     JobStatus,
     PermitState,
     ResourceState,
@@ -21,6 +23,7 @@ from holdfast.model import (
     Work,
     WorkReason,
     WorkStep,
+    Zone,
 )
 from holdfast_manager import restarts
 from holdfast_simulator.world.happenings import What
@@ -475,3 +478,49 @@ def test_permits_are_written_for_the_longest_waiting_first_and_starts_begin_by_p
         assert len(order) >= 2
         assert order == sorted(order, reverse=True)
     bed.check_once()
+
+
+# --- waits that need not be ------------------------------------------------------------------------------------------
+
+
+def test_a_crashed_vm_that_its_own_host_has_no_room_for_starts_elsewhere(bed: Bed) -> None:
+    """Its host comes first, but it is no condition: another VM may have taken the room."""
+    vm = bed.add_vm("vm1", 1, ram=100_000)
+    bed.add_vm("large", 1, ram=100_000)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 10)
+    assert bed.alerts("ALERT.HA.RESTART.WAITING") == []
+    bed.check_once()
+
+
+def test_a_crashed_vm_restarts_on_a_dedicated_host_where_ha_tag_asks_for_one(bed: Bed) -> None:
+    """Its own host is alive, but does not carry the tag: it takes no restarts (M4)."""
+    bed.put(HostTag(host_id=3, tag="spare"))
+    bed.setting("ha.tag", "spare")
+    bed.run(5)
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").end_guest("vm1", GuestState.CRASHED)
+    bed.run_until(lambda: bed.vm(vm).host_id == 3 and bed.world.serving("vm1"), 10)
+    bed.check_once()
+
+
+@pytest.mark.parametrize("closed", ["zone", "tag", "size"])
+def test_what_opens_hosts_to_waiting_vms_is_noticed_at_once(make_bed: Callable[..., Bed], closed: str) -> None:
+    """However long the next try was put off: a zone that is opened, `ha.tag` that is emptied, hosts that offer more."""
+    bed = make_bed(servers=1, settings={"restart.retry.interval": "100"})
+    vm = bed.add_vm("vm1", 1, **({"ram": 200_000} if closed == "size" else {}))
+    if closed == "zone":
+        bed.edit(Zone, bed.zone, allocation_state="Disabled")
+    elif closed == "tag":
+        bed.setting("ha.tag", "spare")
+    bed.run(3)
+    _lose_h1(bed)
+    bed.run_until(lambda: bed.alerts("ALERT.HA.RESTART.WAITING") != [], 30)
+    bed.run(20)
+    if closed == "zone":
+        bed.edit(Zone, bed.zone, allocation_state="Enabled")
+    elif closed == "tag":
+        bed.setting("ha.tag", "")
+    else:
+        bed.edit(Cluster, bed.cluster, memory_overcommit_ratio=2.0)
+    bed.run_until(lambda: bed.permits(vm_id=vm, run_epoch=2) != [], 8)

@@ -108,8 +108,12 @@ class Plan:
         return tuple(uuid for uuid, decision in self.decisions.items() if decision.host is None)
 
     def place(self, request: Request) -> Decision:
-        """Choose a host for one more VM and book its room there. A VM that is in the plan already: `InvalidRequest`."""
-        if request.vm_uuid in self.decisions:
+        """Choose a host for one more VM and book its room there.
+
+        A VM that found none may be asked for again, on other terms; one that has its place already: `InvalidRequest`.
+        """
+        known = self.decisions.get(request.vm_uuid)
+        if known is not None and known.host is not None:
             raise InvalidRequest(f"VM {request.vm_uuid} is in the plan already; a VM is placed once (S1)")
         decision = self._decide(request)
         self.decisions[request.vm_uuid] = decision

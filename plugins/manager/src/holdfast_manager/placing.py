@@ -1,6 +1,8 @@
 """Asking the planner: rooms from the tables, requests from VMs, and plugins made with the settings in effect."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from holdfast.adapter import adapt
 from holdfast.engine.dedicated import untagged_zones
@@ -69,7 +71,20 @@ class Placing:
             hypervisor=cluster.hypervisor_type if cluster else "", excluded=excluded,
         )  # fmt: skip
 
-    async def plan(self, requests: Sequence[Request], rooms: Sequence[HostRoom]) -> Plan:
-        """The plan, made off the event loop: leases have to be renewed meanwhile."""
-        planner = self.planner()
-        return await self._desk.pool("plan").call(120.0, planner.plan, requests, rooms)
+    async def plan(
+        self, requests: Sequence[Request], rooms: Sequence[HostRoom], homes: Mapping[str, str] = MappingProxyType({})
+    ) -> Plan:
+        """The plan, made off the event loop: leases have to be renewed meanwhile.
+
+        `homes`: VM uuid -> the host that it goes to if that takes it. Where it does not, any other may.
+        """
+        return await self._desk.pool("plan").call(120.0, _plan, self.planner(), requests, rooms, homes)
+
+
+def _plan(planner: Planner, requests: Sequence[Request], rooms: Sequence[HostRoom], homes: Mapping[str, str]) -> Plan:
+    plan = planner.begin(rooms)
+    for request in requests:
+        home = homes.get(request.vm_uuid)
+        if home is None or plan.place(replace(request, pinned=home)).host is None:
+            plan.place(request)
+    return plan

@@ -15,7 +15,7 @@ from holdfast.engine.restart_order import restart_order
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.placement import Request
 from holdfast.hooks.store import Change, Insert, Query, Update
-from holdfast.model import Host, Moment, ProofKind, ResourceState, Vm, Work, WorkReason, WorkStep
+from holdfast.model import Host, Moment, ProofKind, Vm, Work, WorkReason, WorkStep
 
 from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json, from_json
@@ -52,7 +52,7 @@ class Restarts:
         self._waits_for_room = False
         self._all_again_at = 0.0
         self._looked_at: object = None
-        self._usable: set[tuple[int, frozenset[str] | None]] = set()
+        self._usable: set[object] = set()
 
     def kick(self) -> None:
         """There may be something to do."""
@@ -120,16 +120,20 @@ class Restarts:
         return ahead <= 0.001 or ahead > 10 * self._desk.inventory.settings.number("restart.retry.interval")
 
     def _is_new_room(self) -> bool:
-        """Whether a host began to take starts, or changed its tags: what waits for room is looked at again at once."""
+        """Whether hosts began to take starts, or offer something else than before: what waits is looked at at once.
+
+        They do when they come up, when they, their cluster or their zone are opened, and when their tags, their size
+        or `ha.tag` change.
+        """
         inventory = self._desk.inventory
         if inventory is self._looked_at:
             return False
         self._looked_at, before = inventory, self._usable
-        self._usable = {
-            (host.id, inventory.tags.get(host.id))
-            for host in inventory.hosts.values()
-            if host.resource_state == ResourceState.ENABLED and self._desk.is_calm(host)
-        }
+        self._usable = {inventory.settings.text("ha.tag")}
+        for host in inventory.hosts.values():
+            room = inventory.room(host)
+            if room.enabled and self._desk.is_calm(host):
+                self._usable.add((host.id, room.tags, room.total_cpu, room.total_ram))
         return bool(self._usable - before)
 
     def _is_mine(self, work: Work) -> bool:
@@ -156,8 +160,9 @@ class Restarts:
         rank = {uuid: number for number, uuid in enumerate(order.vm_uuids)}
         ranks = {work.id: rank[vm.uuid] for work, vm in ready}
         requests = [self._request(work, vm) for work, vm in sorted(ready, key=lambda pair: ranks[pair[0].id])]
+        homes = {vm.uuid: home for work, vm in ready if (home := self._home(work))}
         rooms = await self._placing.rooms(vm.data_center_id for _, vm in ready)
-        plan = await self._placing.plan(requests, rooms)
+        plan = await self._placing.plan(requests, rooms, homes)
         permitted: list[Work] = []
         for start in range(0, len(ready), _BATCH):
             batch = sorted(ready[start : start + _BATCH], key=lambda pair: ranks[pair[0].id])
@@ -168,10 +173,13 @@ class Restarts:
 
     def _request(self, work: Work, vm: Vm) -> Request:
         lost = self._desk.inventory.hosts.get(work.host_id)
-        # A VM starts first where it was if its host is alive: there is its room, and other hosts keep theirs.
+        return self._placing.request(vm, "ha", self._excluded(work, lost), near=lost)
+
+    def _home(self, work: Work) -> str:
+        """Where the VM was, if that host is alive: there is its room, and other hosts keep theirs. Else ""."""
+        host = self._desk.inventory.hosts.get(work.host_id)
         again_there = work.reason in _HOST_LIVES and work.tried == 0 and work.host_id not in _ids(work.excluded)
-        pinned = lost.uuid if again_there and lost is not None and self._takes_starts(lost) else ""
-        return self._placing.request(vm, "ha", self._excluded(work, lost), pinned, near=lost)
+        return host.uuid if again_there and host is not None and self._takes_starts(host) else ""
 
     def _is_back(self, lost: Host) -> bool:
         """Whether it is in service again: where there was no room elsewhere, its VMs have waited for just that."""
