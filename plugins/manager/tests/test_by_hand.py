@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from holdfast.hooks.store import Delete, Query
-from holdfast.model import Alert, HaConfig, HAState, HostTag, ResourceState, VmState
+from holdfast.model import Alert, HaConfig, HAState, HostStatus, HostTag, ResourceState, VmState
 from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed, BmcMode
 
@@ -221,3 +221,17 @@ def test_a_word_that_is_not_allowed_is_alerted_and_the_default_counts(bed: Bed) 
     assert "none or stop or reboot" in alert.content
     for manager in bed.managers.values():
         assert manager.desk.inventory.settings.text("ha.self.fence.action") == "reboot"
+
+
+def test_a_host_whose_fence_was_called_off_while_it_was_silent_takes_no_vms(make_bed: Callable[..., Bed]) -> None:
+    """HA is switched off in the middle of its fence. It hangs still: it is not called Up, and nothing starts there."""
+    bed = _stuck_fence(make_bed)
+    vm = bed.add_vm("vm2", 2)
+    bed.add_vm("heavy", 3, cpu=20)
+    assert bed.outcome(bed.job("disableHAForHost", 1, hostid=1)).job_status == 1
+    bed.run(5)
+    assert (bed.host(1).status, bed.host(1).resource_state) == (HostStatus.DISCONNECTED, ResourceState.ENABLED)
+    bed.machine("h2").power_off("power loss")
+    bed.run_until(lambda: bed.vm(vm).host_id == 3 and bed.world.serving("vm2"), 20)
+    bed.machine("h1").unhang()
+    bed.run_until(lambda: bed.host(1).status == HostStatus.UP, 10)

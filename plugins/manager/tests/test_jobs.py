@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from holdfast.errors import Conflict, OutcomeUnknown
 from holdfast.hooks.store import Query
-from holdfast.model import AsyncJob, HAState, Permit, PermitState, ResourceState, VmState
+from holdfast.model import AsyncJob, HAState, JobStatus, Permit, PermitState, ResourceState, VmState
 from holdfast.model.states import GuestState
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.physics import Physics
@@ -364,3 +364,28 @@ def test_permits_and_jobs_are_all_closed_in_the_end(bed: Bed) -> None:
     assert all(permit.state == PermitState.ENDED for permit in bed.permits())
     assert bed.store.select(AsyncJob, Query(equal={"job_status": 0})) == []
     assert bed.world.live_runs("vm1") == []
+
+
+def test_maintenance_that_is_cancelled_on_the_way_is_not_gone_on_with(bed: Bed) -> None:
+    """The host stays in service, and those of its VMs stay that were not moved yet."""
+    bed.add_vms(4)
+    preparing = bed.job("prepareHostForMaintenance", 1, id=1)
+    bed.run_until(lambda: bed.vm(1).state == VmState.MIGRATING, 10)
+    assert bed.outcome(bed.job("cancelHostMaintenance", 1, id=1)).job_status == JobStatus.SUCCESS
+    ended = bed.outcome(preparing)
+    assert (ended.job_status, "was ended meanwhile" in ended.job_result) == (JobStatus.FAILURE, True)
+    bed.run(10)
+    assert bed.host(1).resource_state == ResourceState.ENABLED
+    assert [bed.vm(vm).host_id for vm in (2, 3, 4)] == [1, 1, 1]
+    bed.check_once()
+
+
+def test_a_host_in_doubt_is_not_put_into_maintenance(bed: Bed) -> None:
+    """None of its VMs could be moved, and nobody would restart them: its fence goes on."""
+    vm = bed.add_vm("vm1", 1)
+    bed.machine("h1").hang()
+    bed.run_until(lambda: bed.state(1) == HAState.SUSPECT, 10, step=0.02)
+    ended = bed.outcome(bed.job("prepareHostForMaintenance", 1, id=1))
+    assert ended.job_status == JobStatus.FAILURE
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 20)
+    bed.check_once()

@@ -79,7 +79,8 @@ class Effects:
             if isinstance(decision, Prepare):
                 changes += await self._quarantine(actor)
             elif isinstance(decision, Release):
-                changes += await self._release(actor, decision)
+                survived = any(isinstance(one, Moved) and one.target is HAState.AVAILABLE for one in decisions)
+                changes += await self._release(actor, decision, survived)
             elif isinstance(decision, Proven):
                 changes += await self._proven(actor, decision)
             elif isinstance(decision, PowerOn):
@@ -113,7 +114,7 @@ class Effects:
         values = {"resource_state": ResourceState.MAINTENANCE, "alloc_version": fresh.alloc_version + 1}
         return [Update(Host, fresh.id, values, {"alloc_version": fresh.alloc_version})]
 
-    async def _release(self, actor: "HostActor", decision: Release) -> list[Change]:
+    async def _release(self, actor: "HostActor", decision: Release, survived: bool) -> list[Change]:
         before = actor.keep.pop("quarantined_from", None)
         actor.keep.pop("roster", None)
         event = self._desk.journal.event(
@@ -121,7 +122,10 @@ class Effects:
         )
         if not isinstance(before, str):
             return [event]
-        return [Update(Host, actor.host.id, {"resource_state": before, "status": HostStatus.UP}), event]
+        # Released because HA was switched off, it may well be dead: nothing is to be started there.
+        lives = survived or self._desk.links.heard_within(actor.host.uuid, self._desk.silent_after())
+        status = HostStatus.UP if lives else HostStatus.DISCONNECTED
+        return [Update(Host, actor.host.id, {"resource_state": before, "status": status}), event]
 
     async def _proven(self, actor: "HostActor", decision: Proven) -> list[Change]:
         """Fenced, runs ended and restarts scheduled: one batch, so that no crash can come between them."""

@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from holdfast.errors import HoldfastError, InvalidRequest
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
 from holdfast.model import MAINTENANCE_STATES, HAState, Host, Permit, PermitState, ResourceState, Vm
 
 from holdfast_manager.jobs.drill import pending_drill
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.jobs.moves import migrate_away
+
+_IN_DOUBT = frozenset(
+    {HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING}
+)
 
 
 def _shown(host: Host) -> dict[str, Any]:
@@ -27,23 +31,48 @@ async def _prepare(job: Job) -> dict[str, Any]:
     host = await job.host("id")
     if host.resource_state == ResourceState.MAINTENANCE:
         return _shown(host)
-    actor = job.manager.hosts.actors.get(host.uuid)
-    if actor is not None and actor.record.state is HAState.FENCING:
-        raise InvalidRequest(f"host {host.name} is being fenced: it is quarantined already")
+    _refuse_in_doubt(job, host)
     await _set_state(job, host, ResourceState.PREPARE_FOR_MAINTENANCE)
     problems = []
     for vm in await _vms_on(job, host):
+        await _still_wanted(job)
         try:
             await migrate_away(job, vm, host)
         except HoldfastError as problem:
             problems.append(f"VM {vm.name}: {problem}")
     if not problems:
         problems = [f"VM {vm.name} is {vm.state} there" for vm in await _vms_on(job, host)]
+    host = await _still_wanted(job)
+    try:
+        await _set_state(job, host, ResourceState.ERROR_IN_MAINTENANCE if problems else ResourceState.MAINTENANCE, host)
+    except Conflict as problem:
+        # Begun again, it would undo what somebody has just ordered.
+        raise JobFailed(530, f"host {host.name} was changed while it went into maintenance: {problem}") from problem
     if problems:
-        await _set_state(job, host, ResourceState.ERROR_IN_MAINTENANCE)
         raise JobFailed(530, f"host {host.name} could not be emptied: {'; '.join(problems)}"[:1000])
-    await _set_state(job, host, ResourceState.MAINTENANCE)
     return _shown(host)
+
+
+def _refuse_in_doubt(job: Job, host: Host) -> None:
+    """A host that is in doubt cannot be emptied, and its VMs are restarted only while it is in doubt."""
+    actor = job.manager.hosts.actors.get(host.uuid)
+    if actor is None or actor.record.state not in _IN_DOUBT:
+        return
+    state = actor.record.state
+    if state is HAState.FENCING:
+        raise InvalidRequest(f"host {host.name} is being fenced: it is quarantined already")
+    raise InvalidRequest(
+        f"host {host.name} is {state}: it does not answer, so none of its VMs can be moved, and maintenance would end "
+        "what restarts them. Wait until it answers or is fenced; to leave it alone as it is, disable its HA"
+    )
+
+
+async def _still_wanted(job: Job) -> Host:
+    """The host as it is now. The job ends where its maintenance was cancelled, or turned into a fence, meanwhile."""
+    host = await job.host("id")
+    if host.resource_state != ResourceState.PREPARE_FOR_MAINTENANCE:
+        raise JobFailed(530, f"the maintenance of host {host.name} was ended meanwhile: it is {host.resource_state}")
+    return host
 
 
 async def _vms_on(job: Job, host: Host) -> list[Vm]:
