@@ -119,6 +119,8 @@ def test_a_jdbc_url_takes_the_place_of_other_keys(make: Make) -> None:
         ("db.ha.enabled=yes", r"line 1: db\.ha\.enabled is 'yes'; allowed are true and false"),
         ("db.cloud.port=33o6", r"db\.cloud\.port is '33o6'; allowed is a whole number from 1"),
         ("db.cloud.port=0", r"db\.cloud\.port is '0'"),
+        ("db.cloud.port=65536", r"db\.cloud\.port is '65536'; allowed is a whole number from 1 to 65535"),
+        ("db.ha.enabled=true\ndb.cloud.host=db1", r"db\.cloud\.replicas is missing, though db\.ha\.enabled is true"),
         ("db.cloud.maxActive=-1", r"db\.cloud\.maxActive is '-1'"),
         ("", "db.properties says nothing of the database cloud"),
         ("db.cloud.host=db1:99999", r"a port is a number from 1 to 65535"),
@@ -149,6 +151,38 @@ def test_what_is_wrong_is_named(make: Make, text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said) as caught:
         make(text)
     assert "db.properties" in str(caught.value)
+
+
+def test_a_url_with_a_password_does_not_reach_the_error(make: Make) -> None:
+    """It is said where user and password are to be written instead."""
+    with pytest.raises(
+        ConfigurationError, match=r"line 1: db\.cloud\.uri holds .* keys username and password"
+    ) as caught:
+        make("db.cloud.uri=jdbc:mysql://cloud:hunter2@db1:3306/cloud\n")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_encrypted_value_that_is_cut_off_is_no_password(make: Make, tmp_path: Path) -> None:
+    """Servers would be asked with it, and say that access is denied."""
+    (tmp_path / "key").write_text("mgmt\n")
+    with pytest.raises(ConfigurationError, match=r"line 2: db\.cloud\.password begins with ENC\( but does not end"):
+        make(f"db.cloud.encryption.type=file\ndb.cloud.password={encrypt('pass', Secret('mgmt'))[:-1]}\n")
+
+
+def test_passwords_among_url_parameters_are_not_shown(make: Make) -> None:
+    """Connector/J takes those of key stores there; the other parameters are shown."""
+    plan = make("db.cloud.url.params=useSSL=false&trustCertificateKeyStorePassword=hunter2&connectTimeout=900\n")
+    shown = {value.key: value.text for value in explain(plan)}
+    assert shown["db.cloud.url.params"] == "useSSL=false&trustCertificateKeyStorePassword=(hidden)&connectTimeout=900"
+
+
+def test_keys_that_change_nothing_beside_others_say_so(make: Make) -> None:
+    """Replicas without HA, and hosts beside a URL."""
+    off = {value.key: value.note for value in explain(make("db.cloud.host=db1\ndb.cloud.replicas=db2\n"))}
+    assert off["db.cloud.replicas"] == "no effect: db.ha.enabled is false"
+    by_url = {value.key: value.note for value in explain(make(GUIDE + "db.cloud.uri=jdbc:mysql://a,b/cloud\n"))}
+    assert by_url["db.cloud.host"] == by_url["db.cloud.replicas"] == "no effect: the key uri says it"
+    assert not {value.key: value.note for value in explain(make(GUIDE))}["db.cloud.replicas"]
 
 
 def test_keys_of_others_are_nobodys_business(make: Make) -> None:

@@ -104,6 +104,15 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         read_properties(tmp_path)
 
 
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])
+def test_a_byte_order_mark_is_refused(tmp_path: Path, mark: bytes) -> None:
+    """Else the first key would be another, silently: that of the host, say, and its default would hold."""
+    path = tmp_path / "db.properties"
+    path.write_bytes(mark + b"db.cloud.host=db1\n")
+    with pytest.raises(ConfigurationError, match=r"db\.properties begins with a byte order mark"):
+        read_properties(path)
+
+
 @pytest.mark.parametrize("bad", ["\\u12", "\\uXYZW", "\\u"])
 def test_a_broken_escape_names_its_line(tmp_path: Path, bad: str) -> None:
     """As in a Windows path of a key store."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from holdfast_mysqlfailover.plan import Host
 
@@ -9,7 +10,7 @@ _URL = re.compile(
     r"jdbc:(?:mysql|mariadb):(?P<mode>[a-z:+]*)//(?P<hosts>[^/?]*)(?:/(?P<name>[^?]*))?(?:\?(?P<rest>.*))?"
 )
 _NAME = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.%]+")
-_LARGEST_PORT = 65535
+LARGEST_PORT: Final = 65535
 
 
 class BadAddress(ValueError):
@@ -45,6 +46,9 @@ def url_of(text: str, port: int) -> Url:
         raise BadAddress(
             f"asks for {match['mode'].strip(':')}; only the failover of jdbc:mysql://host1,host2/ is supported"
         )
+    if "@" in match["hosts"]:
+        # Not shown: what stands before it is a password.
+        raise BadAddress("holds a user and a password before an @; write them to the keys username and password")
     hosts = hosts_of(match["hosts"].split(","), port)
     return Url(hosts, match["name"] or "", parameters_of(match["rest"] or ""))
 
@@ -73,6 +77,6 @@ def _host(text: str, port: int, number: int) -> Host:
         name, _, own = text.partition(":")
     if not _NAME.fullmatch(name):
         raise BadAddress(f"has {name!r}, which is no name or address of a host")
-    if own and (not own.isascii() or not own.isdigit() or not 1 <= int(own) <= _LARGEST_PORT):
-        raise BadAddress(f"has {text!r}; a port is a number from 1 to {_LARGEST_PORT}")
+    if own and (not own.isascii() or not own.isdigit() or not 1 <= int(own) <= LARGEST_PORT):
+        raise BadAddress(f"has {text!r}; a port is a number from 1 to {LARGEST_PORT}")
     return Host(number, name, int(own) if own else port)

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import javaproperties
 from holdfast.errors import ConfigurationError
+
+_MARKS: Final = ("\xef\xbb\xbf", "\xff\xfe", "\xfe\xff")
+"""What editors of Windows put before a text in UTF-8 or UTF-16, read as ISO 8859-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,8 @@ class Entry:
 def read_properties(path: Path) -> Mapping[str, Entry]:
     """All entries by key, escapes and continued lines resolved as Java does (ISO 8859-1, `\\uXXXX`).
 
-    Blocks for reading the file. `ConfigurationError` if it is missing, unreadable or malformed, or if it gives one key
-    two different texts: Java would silently take the last.
+    Blocks for reading the file. `ConfigurationError` if it is missing, unreadable or malformed, begins with a byte
+    order mark, or gives one key two different texts: Java would silently take the last.
     """
     try:
         content = path.read_bytes().decode("iso-8859-1")
@@ -36,6 +40,11 @@ def read_properties(path: Path) -> Mapping[str, Entry]:
         raise ConfigurationError(
             f"{path} cannot be read ({problem.strerror}): it must be a file that the user who runs holdfast may read"
         ) from problem
+    if content.startswith(_MARKS):
+        raise ConfigurationError(
+            f"{path} begins with a byte order mark, which Java takes for a part of the first key: save the file again "
+            "without it, as plain text"
+        )
     found: dict[str, Entry] = {}
     try:
         for entry in _entries(content):

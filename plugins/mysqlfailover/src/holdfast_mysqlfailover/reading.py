@@ -6,7 +6,7 @@ from pathlib import Path
 from holdfast.errors import ConfigurationError
 from holdfast.model.secret import Secret
 
-from holdfast_mysqlfailover.addresses import BadAddress, Url, hosts_of, parameters_of, url_of
+from holdfast_mysqlfailover.addresses import LARGEST_PORT, BadAddress, Url, hosts_of, parameters_of, url_of
 from holdfast_mysqlfailover.encryption import management_secret
 from holdfast_mysqlfailover.plan import Plan, Tls, Value
 from holdfast_mysqlfailover.properties import read_properties
@@ -60,7 +60,7 @@ def read_plan(path: Path, database: str, key_file: Path, connect_seconds: float,
         connect_seconds=_milliseconds(values, parameters, "connecttimeout", connect_seconds),
         answer_seconds=_milliseconds(values, parameters, "sockettimeout", answer_seconds),
         tls=_tls(values, parameters),
-        values=values.explained(),
+        values=values.explained(_idle(values)),
     )
 
 
@@ -74,6 +74,14 @@ def explain(plan: Plan) -> tuple[Value, ...]:
     """Every key in effect, then what follows from them."""
     order = ", ".join(map(str, plan.hosts))
     return (*plan.values, Value("(hosts, in this order)", order, "from the keys above"))
+
+
+def _idle(values: Values) -> dict[str, str]:
+    """Keys without effect beside the others, and why: somebody may rely on them."""
+    if values.text("db.<x>.uri"):
+        reason = "no effect: the key uri says it"
+        return dict.fromkeys(("db.ha.enabled", "db.<x>.host", "db.<x>.replicas", "db.<x>.url.params"), reason)
+    return {} if values.flag("db.ha.enabled") else {"db.<x>.replicas": "no effect: db.ha.enabled is false"}
 
 
 def _pause(initial_timeout: int) -> float:
@@ -90,7 +98,7 @@ def _unlock(values: Values, key_file: Path) -> None:
 
 
 def _url(values: Values) -> Url:
-    port = values.number("db.<x>.port", low=1)
+    port = values.number("db.<x>.port", low=1, high=LARGEST_PORT)
     uri, ha = values.text("db.<x>.uri"), values.flag("db.ha.enabled")
     name = "db.<x>.uri" if uri else "db.<x>.host"
     try:
@@ -101,6 +109,8 @@ def _url(values: Values) -> Url:
         hosts_of(texts, port)
         if ha:
             name = "db.<x>.replicas"
+            if not values.is_written(name):
+                raise BadAddress("is missing, though db.ha.enabled is true: name the other hosts there")
             texts += values.text(name).split(",")
         return Url(hosts_of(texts, port), _database(values), parameters_of(values.text("db.<x>.url.params")))
     except BadAddress as problem:

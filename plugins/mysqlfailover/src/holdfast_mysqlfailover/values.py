@@ -48,11 +48,11 @@ class Values:
             raise self.error(name, f"is {text!r}; allowed are true and false")
         return _FLAGS[text]
 
-    def number(self, name: str, low: int = 0) -> int:
-        """A whole number of at least `low`."""
+    def number(self, name: str, low: int = 0, high: int = _MOST) -> int:
+        """A whole number from `low` to `high`."""
         text = self.text(name)
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= _MOST:
-            raise self.error(name, f"is {text!r}; allowed is a whole number from {low} to {_MOST}")
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise self.error(name, f"is {text!r}; allowed is a whole number from {low} to {high}")
         return int(text)
 
     def place(self, name: str) -> str:
@@ -65,14 +65,24 @@ class Values:
         """An error about one key."""
         return ConfigurationError(f"{self.place(name)} {complaint}")
 
-    def explained(self) -> tuple[Value, ...]:
-        """Every key that counts for this database, and the ignored ones that are written."""
+    def is_written(self, name: str) -> bool:
+        """Whether the file gives it a value."""
+        return self._entries[name.replace("<x>", self._database)] is not None
+
+    def explained(self, idle: Mapping[str, str]) -> tuple[Value, ...]:
+        """Every key that counts for this database, and the ignored ones that are written.
+
+        `idle`: why keys change nothing beside the others in the file.
+        """
+        why = {name.replace("<x>", self._database): reason for name, reason in idle.items()}
         found = []
         for name, key in self._keys.items():
             entry = self._entries[name]
             if entry is None and not key.is_used:
                 continue
-            found.append(Value(name, self._shown(key), _origin(name, entry), "" if key.is_used else key.ours))
+            found.append(
+                Value(name, self._shown(key), _origin(name, entry), why.get(name, "") if key.is_used else key.ours)
+            )
         return tuple(found)
 
     def _shown(self, key: Key) -> str:
@@ -81,11 +91,18 @@ class Values:
             return _HIDDEN if self.text(key.name) else ""
         if key.name.endswith(".uri") and self.text(key.name):
             return _HIDDEN  # it may carry a password
+        if key.name.endswith(".url.params"):
+            return "&".join(map(_without_password, self.text(key.name).split("&")))
         return self.text(key.name)
 
     def _plain(self, entry: Entry) -> str:
         text = entry.text.strip()
         if not is_encrypted(text):
+            if self.secret is not None and text.startswith("ENC("):
+                raise ConfigurationError(
+                    f"{self.path}, line {entry.line}: {entry.key} begins with ENC( but does not end with ); write the "
+                    "encrypted value whole"
+                )
             return entry.text
         if self.secret is None:
             raise ConfigurationError(
@@ -115,9 +132,15 @@ class Values:
         for name, entry in entries.items():
             if name.startswith(_CHECKED) and name not in known:
                 raise ConfigurationError(
-                    f"{self.path}, line {entry.line}: {name} is not a known key{nearest(name, known)}. The keys are in "
-                    "docs/reference/db-properties.md"
+                    f"{self.path}, line {entry.line}: {name} is not a known key; the keys are in docs/reference/"
+                    f"db-properties.md{nearest(name, known)}"
                 )
+
+
+def _without_password(parameter: str) -> str:
+    """Connector/J takes the passwords of key stores there as well."""
+    name, equals, _ = parameter.partition("=")
+    return f"{name}={_HIDDEN}" if equals and "password" in name.lower() else parameter
 
 
 def _origin(name: str, entry: Entry | None) -> str:
