@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from holdfast.errors import ConfigurationError, Refused
 from holdfast.hooks.database import DatabaseServer
@@ -58,16 +57,20 @@ def _adopt_history(source: DatabaseServer, target: DatabaseServer, loaded: bool,
             cursor.execute("SET GLOBAL gtid_binlog_state = %s", (position,))
 
 
-def _pipe(read_login: Path, write_login: Path, options: list[str], tolerant: bool) -> None:
+def _pipe(read_login: int, write_login: int, options: list[str], tolerant: bool) -> None:
     """`mariadb-dump | mariadb`. What is loaded goes to no binary log: it is no change of the target's own."""
-    load = ["mariadb", f"--defaults-extra-file={write_login}", "--init-command=SET SESSION sql_log_bin=0"]
+    load = ["mariadb", f"--defaults-extra-file=/dev/fd/{write_login}", "--init-command=SET SESSION sql_log_bin=0"]
     if tolerant:
         load.append("--force")  # a user that is there already, or one that no other server can have
-    dump = ["mariadb-dump", f"--defaults-extra-file={read_login}", *options]
+    dump = ["mariadb-dump", f"--defaults-extra-file=/dev/fd/{read_login}", *options]
     with tempfile.TemporaryFile() as dump_words, tempfile.TemporaryFile() as load_words:
-        reading = subprocess.Popen(dump, stdout=subprocess.PIPE, stderr=dump_words)  # noqa: S603
+        reading = subprocess.Popen(  # noqa: S603
+            dump, stdout=subprocess.PIPE, stderr=dump_words, pass_fds=(read_login,)
+        )
         assert reading.stdout is not None
-        writing = subprocess.Popen(load, stdin=reading.stdout, stdout=subprocess.DEVNULL, stderr=load_words)  # noqa: S603
+        writing = subprocess.Popen(  # noqa: S603
+            load, stdin=reading.stdout, stdout=subprocess.DEVNULL, stderr=load_words, pass_fds=(write_login,)
+        )
         reading.stdout.close()
         loaded, dumped = writing.wait(), reading.wait()
         for status, words, tool in ((dumped, dump_words, "mariadb-dump"), (loaded, load_words, "mariadb")):
@@ -77,20 +80,22 @@ def _pipe(read_login: Path, write_login: Path, options: list[str], tolerant: boo
 
 
 @contextmanager
-def _login(server: DatabaseServer) -> Iterator[Path]:
-    """A file with the login that only this user may read: no password stands on a command line."""
-    handle, name = tempfile.mkstemp(prefix="holdfast-", suffix=".cnf")
-    path = Path(name)
+def _login(server: DatabaseServer) -> Iterator[int]:
+    """The login as a file in memory, by its descriptor: no password stands on a command line, and none stays on a disk
+    if this process is killed.
+    """
+    handle = os.memfd_create("holdfast-login")
     password = server.password.reveal().replace("\\", "\\\\").replace('"', '\\"')
+    text = (
+        f'[client]\nhost="{server.host}"\nport={server.port}\nuser="{server.username}"\n'
+        f'password="{password}"\nprotocol=tcp\n'
+    )
+    for word, key in (("ca", "ssl-ca"), ("cert", "ssl-cert"), ("key", "ssl-key")):
+        if server.tls.get(word):
+            text += f'{key}="{server.tls[word]}"\n'
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(
-                f'[client]\nhost="{server.host}"\nport={server.port}\nuser="{server.username}"\n'
-                f'password="{password}"\nprotocol=tcp\n'
-            )
-            for word, key in (("ca", "ssl-ca"), ("cert", "ssl-cert"), ("key", "ssl-key")):
-                if server.tls.get(word):
-                    file.write(f'{key}="{server.tls[word]}"\n')
-        yield path
+        os.fchmod(handle, 0o600)  # MariaDB ignores a file that others may write
+        os.write(handle, text.encode())
+        yield handle
     finally:
-        path.unlink(missing_ok=True)
+        os.close(handle)
