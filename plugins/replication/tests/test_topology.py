@@ -42,6 +42,12 @@ def test_every_server_of_a_ring_and_of_a_star_is_drawn_once(made: SimpleNamespac
     assert topology_of(ring).ring("db2:3306") == ("db1:3306", "db2:3306", "db3:3306")
 
 
+def test_a_server_that_does_not_show_its_replication_is_not_called_alone(made: SimpleNamespace) -> None:
+    """The user may not look; the streams may well be there."""
+    hidden = made.server(2, unread=("its replication: Access denied",))
+    assert _kinds(made.seen(made.server(1), hidden)) == {("alone", "db1"), ("unread", "db2")}
+
+
 @pytest.mark.parametrize(
     ("broken", "kind"),
     [

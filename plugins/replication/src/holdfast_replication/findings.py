@@ -59,7 +59,8 @@ def _of_server(state: ServerState, topology: Topology, limits: Limits) -> Iterat
     here = state.address
     for sentence in state.unread:
         yield Finding("unread", here, f"database server {here} does not show {sentence}", "warning", sentence[:40])
-    if len(topology.addresses) > 1 and not topology.sources(here) and not topology.replicas(here):
+    # What it does not show may well be there.
+    if len(topology.addresses) > 1 and not state.unread and not topology.sources(here) and not topology.replicas(here):
         yield Finding("alone", here, f"database server {here} takes part in no replication")
     if topology.replicas(here) and not state.binary_log:
         yield Finding("no-binary-log", here, f"database server {here} has replicas, but writes no binary log")
