@@ -11,6 +11,7 @@ from holdfast.__main__ import main
 from holdfast.hooks.database import DatabaseServer
 from holdfast.model import Secret
 from holdfast_conformance.mariadb import MariaDb, MariaDbLab
+from holdfast_replication.copying import _login
 from holdfast_replication.findings import Limits, judge
 from holdfast_replication.reading import read_all
 from holdfast_replication.state import Snapshot
@@ -144,23 +145,55 @@ def test_each_break_of_a_running_pair_is_seen(lab: MariaDbLab, run: Run) -> None
 
 @pytest.mark.slow
 def test_a_write_to_the_end_of_a_chain_is_errant(lab: MariaDbLab, run: Run) -> None:
-    """It will never come back to its source."""
-    servers = _servers(lab, 2)
+    """It will never come back to its source, and the how-to's words make a copy of the server again."""
+    first, second = servers = _servers(lab, 2)
     assert run("setup-replication", servers, "--one-way")[0] == 0
-    servers[1].run("INSERT INTO cloud.vm (name) VALUES ('stray')")
+    second.run("INSERT INTO cloud.vm (name) VALUES ('stray')")
     assert "has diverged" in _seen_until(servers, "errant")
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "database-replication.md").read_text(encoding="utf-8")
+    found = re.search(r"2\. On that server: (.+?)\n3\.", page, re.DOTALL)
+    assert found
+    statements = [one for part in re.findall(r"`([^`]+)`", found[1]) for one in part.split(";") if one.strip()]
+    for statement in statements:
+        second.run("DROP DATABASE cloud" if "DROP DATABASE" in statement else statement)
+    assert run("setup-replication", servers, "--one-way")[0] == 0
+    _caught_up(second, first)
+    assert _names(second) == ["one"]
 
 
 @pytest.mark.slow
-def test_data_is_never_overwritten(lab: MariaDbLab, run: Run) -> None:
-    """A server with a database of its own is refused, and nothing at all is changed."""
+def test_data_is_never_overwritten(lab: MariaDbLab, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with a database of its own is refused, and nothing at all is changed; nor is by an unfit password."""
     servers = _servers(lab, 2)
+    monkeypatch.setenv("HOLDFAST_REPLICATION_PASSWORD", "with'quote")
+    status, out, err = run("setup-replication", servers)
+    assert (status, out, "may hold no quote" in err) == (2, "", True)
+    assert servers[0].value("@@GLOBAL.auto_increment_increment") == 1
+    monkeypatch.setenv("HOLDFAST_REPLICATION_PASSWORD", REPLICATION)
     servers[1].run("CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT)")
     status, _, err = run("setup-replication", servers)
     assert status == 2
     assert re.search(r"nothing was changed: .* holds data \(shop\)", err)
     assert servers[1].run("SHOW TABLES IN shop") == [("orders",)]
     assert not servers[0].run("SELECT User FROM mysql.user WHERE User = 'holdfast_repl'")
+
+
+@pytest.mark.slow
+def test_another_password_does_not_shut_running_replicas_out(
+    lab: MariaDbLab, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adding a stream with one is refused. Where somebody changed it all the same, running it again mends that."""
+    first, second = servers = _servers(lab, 2)
+    assert run("setup-replication", servers, "--one-way")[0] == 0
+    monkeypatch.setenv("HOLDFAST_REPLICATION_PASSWORD", "Other-1")
+    status, _, err = run("setup-replication", servers)
+    assert (status, "nothing was changed: holdfast_repl has another password" in err) == (2, True)
+    assert not first.table("SHOW ALL SLAVES STATUS")
+    first.run("ALTER USER holdfast_repl@'%' IDENTIFIED BY 'Other-1'")
+    second.run("STOP SLAVE", "START SLAVE")
+    assert "Access denied" in _seen_until(servers, "not-receiving")
+    status, _, err = run("setup-replication", servers)
+    assert (status, err) == (0, "")
 
 
 @pytest.mark.slow
@@ -191,6 +224,14 @@ def test_no_password_anywhere_is_a_clear_error(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert main(["db", "status", "--server", "127.0.0.1:1"]) == 2
     assert "set HOLDFAST_DB_PASSWORD" in capsys.readouterr().err
+
+
+def test_a_login_for_the_tools_is_on_no_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A command that is killed while it copies would leave it there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with _login(DatabaseServer("db1", 3306, ADMIN, Secret(PASSWORD), "")) as login:
+        assert f'password="{PASSWORD}"' in Path(f"/dev/fd/{login}").read_text()
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["db1:x", ":3306", "db1:99999"])

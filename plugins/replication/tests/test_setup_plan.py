@@ -46,6 +46,19 @@ def test_nothing_is_planned_twice(made: SimpleNamespace) -> None:
     assert [(step.server, step.statement) for step in plan(facts, WISH).steps] == [("db3:3306", "START SLAVE")]
 
 
+def test_a_replica_that_is_not_let_in_gets_the_password_anew(made: SimpleNamespace) -> None:
+    """Whoever changed it: running the command again is what mends things."""
+    servers = made.pair_and_chain()
+    servers[2] = made.server(3, made.channel(2, receiving=False, connecting=True, receive_errno=1045))
+    found = plan([Facts(one, ("cloud",)) for one in servers], WISH)
+    said = [step.statement for step in found.steps if step.server == "db3:3306"]
+    assert said == ["STOP SLAVE", "CHANGE MASTER TO MASTER_USER = 'repl', MASTER_PASSWORD = {password}", "START SLAVE"]
+    assert [step.statement.split()[0] for step in found.steps if step.server == "db1:3306"] == [
+        "CREATE", "ALTER", "GRANT",
+    ]  # fmt: skip
+    assert (found.user, found.running, found.needs_password) == ("repl", True, True)
+
+
 def test_data_that_would_be_lost_is_refused(made: SimpleNamespace) -> None:
     """With its databases, and what the first server has not."""
     other = Facts(made.server(2, gtid="0-2-7"), ("shop",))

@@ -1,6 +1,7 @@
 """Carries a plan out, and waits until the servers agree. Blocks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pymysql
 from holdfast.errors import InvalidRequest, Refused, Unreachable
@@ -11,7 +12,7 @@ from holdfast_replication.copying import copy, need_tools
 from holdfast_replication.findings import Limits, judge
 from holdfast_replication.reading import connect, read_all, read_server, reason_of
 from holdfast_replication.setup_facts import Facts, read_facts
-from holdfast_replication.setup_plan import Plan, Step, Wish, plan, wanted_links
+from holdfast_replication.setup_plan import ACCESS_DENIED, Plan, Step, Wish, plan, wanted_links
 from holdfast_replication.state import Silent
 
 Tell = Callable[[str], None]
@@ -45,7 +46,12 @@ def planned(servers: Sequence[DatabaseServer], wish: Wish, seconds: float) -> Pl
 
 
 def carry_out(servers: Sequence[DatabaseServer], found: Plan, password: Secret, seconds: float, tell: Tell) -> None:
-    """Do every step in order. Raises `Refused` at the first that fails; planning anew then finds what is left."""
+    """Do every step in order. Raises `Refused` at the first that fails; planning anew then finds what is left.
+
+    `InvalidRequest` or `Refused`, and nothing is done, if the password cannot be the one of replicas that run.
+    """
+    if found.needs_password:
+        _check(servers[0], found, password, seconds)
     by_address = {one.address: one for one in servers}
     for step in found.steps:
         tell(f"{step.server}: {step.statement}")
@@ -71,6 +77,26 @@ def verify(servers: Sequence[DatabaseServer], seconds: float, patience: float = 
         except (pymysql.MySQLError, OSError):
             break  # the findings say it better
     return [one.text for one in judge(read_all(servers, seconds), Limits()) if one.severity == "critical"]
+
+
+def _check(first: DatabaseServer, found: Plan, password: Secret, seconds: float) -> None:
+    """Running replicas would be shut out, at their next login, by another password than theirs."""
+    _literal(password)
+    if not found.running:
+        return
+    try:
+        with connect(first, seconds) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM mysql.user WHERE User = %s AND Host = '%%'", (found.user,))
+            if not cursor.fetchall():
+                return
+        connect(replace(first, username=found.user, password=password), seconds).close()
+    except (pymysql.MySQLError, OSError) as problem:
+        if problem.args[:1] != (ACCESS_DENIED,):
+            raise Unreachable(f"nothing was changed: {first.address}: {reason_of(problem)}") from problem
+        raise Refused(
+            f"nothing was changed: {found.user} has another password on {first.address}, and replicas that run may log "
+            "in with it: give that password, or another name with --replication-user"
+        ) from None
 
 
 def _reach(source: DatabaseServer, replica: DatabaseServer, seconds: float, patience: float) -> None:

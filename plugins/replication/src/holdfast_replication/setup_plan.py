@@ -15,6 +15,7 @@ from holdfast_replication.setup_facts import Facts
 from holdfast_replication.state import ServerState, Snapshot
 from holdfast_replication.topology import Edge, Topology, topology_of
 
+ACCESS_DENIED = 1045
 NET_TIMEOUT = 4
 """Seconds of silence after which a replica connects anew; sources send a heartbeat each second."""
 
@@ -48,6 +49,15 @@ class Plan:
 
     steps: tuple[Step, ...]
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    user: str = ""
+    """With whom replicas log in."""
+    running: bool = False
+    """Whether streams are in place that may log in with that user already: its password must stay."""
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether a step holds the password."""
+        return any("{password}" in step.statement for step in self.steps)
 
 
 def plan(facts: Sequence[Facts], wish: Wish) -> Plan:
@@ -62,12 +72,14 @@ def plan(facts: Sequence[Facts], wish: Wish) -> Plan:
     steps: list[Step] = []
     for place, one in enumerate(facts):
         steps += _settings(one, numbers[place], place, len(facts), wish)
-    if any(_edge(topology, replica, source) is None for replica, source in links):
+    edges = [_edge(topology, replica, source) for replica, source in links]
+    if any(edge is None or _is_denied(edge) for edge in edges):
         steps += _user(facts[0], wish)
     for replica, source in links:
         steps += _stream(facts, topology, replica, source, wish)
     kept = {one.address: _kept(numbers[place], place, wish) for place, one in enumerate(facts)}
-    return Plan(tuple(steps), kept)
+    running = any(edge.channel.receiving for edge in topology.edges)
+    return Plan(tuple(steps), kept, wish.replication_user, running)
 
 
 def wanted_links(addresses: Sequence[str], one_way: bool) -> list[tuple[str, str]]:
@@ -183,12 +195,21 @@ def _edge(topology: Topology, replica: str, source: str) -> Edge | None:
     return next((edge for edge in topology.sources(replica) if edge.source == source), None)
 
 
+def _is_denied(edge: Edge) -> bool:
+    """Whether its source does not let the replica log in."""
+    return edge.channel.receive_errno == ACCESS_DENIED and not edge.channel.receiving
+
+
 def _stream(facts: Sequence[Facts], topology: Topology, replica: str, source: str, wish: Wish) -> Iterator[Step]:
     edge = _edge(topology, replica, source)
     by_address = {one.address: one for one in facts}
     target, first = by_address[replica], facts[0]
     maria = target.state.flavor == "MariaDB"
     start = "START SLAVE" if maria else "START REPLICA"
+    if edge is not None and _is_denied(edge):
+        yield from _log_in_anew(target.state, source, wish)
+        yield Step(replica, start, f"it takes its changes from {source}")
+        return
     if edge is not None:
         if not (edge.channel.receiving and edge.channel.applying):
             yield Step(replica, start, f"its replication from {source} was stopped")
@@ -201,6 +222,17 @@ def _stream(facts: Sequence[Facts], topology: Topology, replica: str, source: st
         yield Step(replica, "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_current_pos", f"it has what {source} has so far")
     yield from _follow(target.state, source, wish)
     yield Step(replica, start, f"it takes its changes from {source}")
+
+
+def _log_in_anew(state: ServerState, source: str, wish: Wish) -> Iterator[Step]:
+    user, why = quoted(wish.replication_user), f"{source} denied its login"
+    if state.flavor == "MariaDB":
+        yield Step(state.address, "STOP SLAVE", why)
+        yield Step(state.address, f"CHANGE MASTER TO MASTER_USER = {user}, MASTER_PASSWORD = {{password}}", why)
+        return
+    yield Step(state.address, "STOP REPLICA", why)
+    words = f"CHANGE REPLICATION SOURCE TO SOURCE_USER = {user}, SOURCE_PASSWORD = {{password}}"
+    yield Step(state.address, words, why)
 
 
 def _follow(state: ServerState, source: str, wish: Wish) -> Iterator[Step]:
