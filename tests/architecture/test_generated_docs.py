@@ -1,5 +1,6 @@
-"""The reference pages say what the code says."""
+"""The reference pages say what the code says, and other pages name what is in them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             if target and not target.startswith(("http://", "https://")) and not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert broken == []
+
+
+def test_the_pages_name_tables_that_there_are() -> None:
+    """In their examples, and in what they tell the operator to write."""
+    known = {"mysqld", *re.findall(r"\[([a-z.]+)\]", (REFERENCE / "configuration.md").read_text(encoding="utf-8"))}
+    for page in sorted((ROOT / "docs" / "how-to").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        named = [*re.findall(r"`\[([a-z.]+)\]", text), *re.findall(r"(?m)^\[([a-z.]+)\]", "\n".join(examples))]
+        # A table of a driver may hold further ones.
+        assert [one for one in named if one not in known and one.rpartition(".")[0] not in known] == [], page.name

@@ -43,7 +43,7 @@ SETTINGS: dict[str, Option] = {
         float, 72.0, "what a replica needs that was lost so long ago, or less, is kept; after that it is rebuilt", low=0
     ),
 }
-"""The table `[service.replication]`."""
+"""The table `[replication]`."""
 
 
 class ReplicationService:
