@@ -378,14 +378,3 @@ def test_maintenance_that_is_cancelled_on_the_way_is_not_gone_on_with(bed: Bed) 
     assert bed.host(1).resource_state == ResourceState.ENABLED
     assert [bed.vm(vm).host_id for vm in (2, 3, 4)] == [1, 1, 1]
     bed.check_once()
-
-
-def test_a_host_in_doubt_is_not_put_into_maintenance(bed: Bed) -> None:
-    """None of its VMs could be moved, and nobody would restart them: its fence goes on."""
-    vm = bed.add_vm("vm1", 1)
-    bed.machine("h1").hang()
-    bed.run_until(lambda: bed.state(1) == HAState.SUSPECT, 10, step=0.02)
-    ended = bed.outcome(bed.job("prepareHostForMaintenance", 1, id=1))
-    assert ended.job_status == JobStatus.FAILURE
-    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 20)
-    bed.check_once()

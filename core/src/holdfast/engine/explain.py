@@ -22,6 +22,8 @@ _PROVEN_WHEN_PREPARED = {
     HAEvent.LEASE_EXPIRED: "its lease ran out under an armed watchdog",
 }
 
+_UNSEEN = "its agent to answer: it is silent, and its VMs are not restarted elsewhere while its HA is off"
+
 
 def waiting_for(host: HostHa, now: float, policy: HostPolicy, domains: Sequence[Domain] = ()) -> tuple[str, ...]:
     """What the host waits for at `now` (the owner's monotonic seconds); empty for a quiet, healthy host.
@@ -41,7 +43,10 @@ def waiting_for(host: HostHa, now: float, policy: HostPolicy, domains: Sequence[
         case HAState.FENCED:
             return (_fenced(host),)
         case HAState.INELIGIBLE:
-            return (f"the provider to say that HA can work: {host.reason or 'it gave no reason'}",)
+            said = (f"the provider to say that HA can work: {host.reason or 'it gave no reason'}",)
+            return (*said, f"{_UNSEEN}; declareHostDead proves it dead") if host.silent else said
+        case HAState.DISABLED if host.silent:
+            return (f"{_UNSEEN}; with its HA enabled it is watched, and fenced if it is dead",)
         case HAState.AVAILABLE if host.silent:
             return ("its management link is silent: the suspicion begins with the next tick",)
     return ()

@@ -5,7 +5,7 @@ from math import inf
 
 from holdfast.errors import HoldfastError
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
-from holdfast.model import HAState, Host, HostStatus, Permit, PermitState, Vm
+from holdfast.model import Host, HostStatus, Permit, PermitState, Vm
 from holdfast.model.views import VmReport
 
 from holdfast_manager.actor import HostActor
@@ -14,6 +14,7 @@ from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
 from holdfast_manager.link import Link
 from holdfast_manager.standing_orders import StandingOrders
+from holdfast_manager.unwatched_alert import UNWATCHED
 
 log = logging.getLogger("holdfast.manager.connections")
 
@@ -49,8 +50,19 @@ class Connections:
         link = self._desk.links.links.get(actor.host.uuid)
         if link is not None:
             link.up_sent_at = -inf
-        if actor.host.status == HostStatus.UP and actor.record.state in (HAState.DISABLED, HAState.INELIGIBLE, None):
-            self._desk.spawn(self._set_status(actor, HostStatus.DISCONNECTED))
+        if actor.record.state in UNWATCHED:
+            self._desk.spawn(self._unwatched(actor))
+
+    async def _unwatched(self, actor: HostActor) -> None:
+        """It is silent, and host HA does not see to it: say so."""
+        try:
+            told = await self._hosts.effects.unwatched.opened(actor.host, actor.record.state, actor.record.reason)
+            if told:
+                await self._desk.memory.commit([OwnedBy(actor.host.id, actor.epoch), *told])
+        except HoldfastError as problem:
+            log.warning("host %s is silent, its HA is off, and that could not be told: %s", actor.host.name, problem)
+        if actor.host.status == HostStatus.UP:
+            await self._set_status(actor, HostStatus.DISCONNECTED)
 
     def _heard_again(self, actor: HostActor) -> None:
         uuid = actor.host.uuid
@@ -95,6 +107,8 @@ class Connections:
         ]
         stored = True
         try:
+            if status == HostStatus.UP and host.status == HostStatus.DISCONNECTED:
+                changes += await self._hosts.effects.unwatched.closed(host)
             await self._desk.memory.commit(changes)
         except HoldfastError as problem:
             stored = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.engine.restart_order import restart_order
 from holdfast.hooks.store import Query, Store
-from holdfast.model import HAState, Host, Permit, PermitState, Vm, VmState, Work, WorkStep
+from holdfast.model import HAState, Host, HostStatus, Permit, PermitState, Vm, VmState, Work, WorkStep
 from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.restart_items import restart_item
@@ -134,15 +134,21 @@ class VmExplainer:
                 said.append(f"run {permit.run_epoch} is on a host that is gone from the tables")
                 continue
             state = self._desk.states.get(host.id)
-            if state in _IN_ORDER:
+            if state in _IN_ORDER and not self._is_silent(host):
                 continue
             said += self._host_in_doubt(host, state, permit)
         if vm.state == VmState.MIGRATING and len(opened) > 1:
             said.append("its move to end: both sides are asked before it starts anywhere else")
         return said
 
+    def _is_silent(self, host: Host) -> bool:
+        """Also one that host HA does not watch: what runs there is not found out then."""
+        actor = self._manager.hosts.actors.get(host.uuid)
+        return actor.record.silent if actor is not None else host.status == HostStatus.DISCONNECTED
+
     def _host_in_doubt(self, host: Host, state: HAState | None, permit: Permit) -> list[str]:
-        said = [f"host {host.name}, which is {state}, to answer or to be proven dead: run {permit.run_epoch} is there"]
+        is_now = f"host {host.name}, which is {state or 'new'}"
+        said = [f"{is_now}, to answer or to be proven dead: run {permit.run_epoch} is there"]
         actor = self._manager.hosts.actors.get(host.uuid)
         if actor is None:
             who = self._who(host.id)
