@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast_replication.state import ServerState, Silent, Snapshot
+from holdfast_replication.state import PURGED, ServerState, Silent, Snapshot
 from holdfast_replication.topology import Edge, Topology, topology_of
 
 Severity = Literal["warning", "critical"]
-
-PURGED = frozenset({1236, 13114})
-"""Error numbers with which a source says that its binary log no longer holds what a replica asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +127,8 @@ def _errant(edge: Edge, snapshot: Snapshot, topology: Topology) -> Iterator[Find
     if state is None or confirmed is None or not edge.known:
         return
     beyond = state.history.beyond(confirmed)
-    # What comes back to the source by a running way round is only on its way.
-    if not beyond or topology.reaches(edge.replica, edge.source):
+    # What comes back to the source by some way round is only on its way.
+    if not beyond or topology.will_reach(edge.replica, edge.source):
         return
     other = [one for one in topology.sources(edge.replica) if one is not edge]
     if other:

@@ -7,6 +7,11 @@ from holdfast_replication.gtid import History
 
 Flavor = Literal["MariaDB", "MySQL"]
 
+PURGED = frozenset({1236, 13114})
+"""Error numbers with which a source says that its binary log no longer holds what a replica asks for."""
+OUT_OF_ORDER = 1950
+"""MariaDB's error for a transaction that would come after one of a history that its source does not share."""
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -33,6 +38,12 @@ class Channel:
     encrypted: bool = False
     executed_file: str = ""
     executed_position: int = 0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it can never go on: its replica has diverged, or its source no longer has what it needs."""
+        diverged = self.apply_errno == OUT_OF_ORDER and not self.applying
+        return diverged or (self.receive_errno in PURGED and not self.receiving)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,18 @@ class Topology:
 
     def reaches(self, origin: str, target: str) -> bool:
         """Whether changes made on `origin` come to `target`, directly or through others."""
+        return self._leads(origin, target, self.edges)
+
+    def will_reach(self, origin: str, target: str) -> bool:
+        """As `reaches`, but only by streams that can go on: one that is merely stopped or cut off can."""
+        return self._leads(origin, target, tuple(edge for edge in self.edges if not edge.channel.is_stuck))
+
+    @staticmethod
+    def _leads(origin: str, target: str, edges: tuple[Edge, ...]) -> bool:
         seen, ahead = {origin}, [origin]
         while ahead:
             here = ahead.pop()
-            for edge in self.replicas(here):
+            for edge in (one for one in edges if one.source == here and one.known):
                 if edge.replica == target:
                     return True
                 if edge.replica not in seen:
