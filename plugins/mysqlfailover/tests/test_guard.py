@@ -73,6 +73,21 @@ def test_a_replica_that_has_transactions_of_its_own_is_refused(site: FailoverSit
     assert "it has diverged" in _refused(engine)
 
 
+def test_a_former_writer_alone_is_refused_after_a_restart_too(site: FailoverSite, tmp_path: Path) -> None:
+    """It still calls itself the writer; the new process knows from the old one that another became it since."""
+    first, second = site.servers
+    kept = {**QUICK, "data_dir": tmp_path, "start_seconds": 1.0}
+    driver = site.driver(kept)
+    write(driver.engine(), TABLE)
+    wait_caught_up(second, first)
+    first.kill()
+    until("the replica serves", lambda: _port(driver.engine()) == second.port)
+    driver.close()
+    second.kill()
+    first.start()
+    assert "its writer row is of epoch 1, but epoch 2 has been seen" in _refused(site.driver(kept).engine())
+
+
 def test_a_replica_that_is_read_only_is_refused(site: FailoverSite) -> None:
     """Until its operator lets it be written."""
     first, second = site.servers

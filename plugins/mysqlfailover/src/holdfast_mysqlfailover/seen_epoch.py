@@ -53,8 +53,10 @@ class SeenEpoch:
         if self._path is None or not self._path.exists():
             return 0, 0
         try:
-            # Earlier versions kept the first number alone.
-            value, attempted = [max(int(each), 0) for each in self._path.read_text(encoding="ascii").split()] + [0]
+            numbers = [max(int(each), 0) for each in self._path.read_text(encoding="ascii").split()]
+            if len(numbers) == 1:
+                numbers.append(0)  # earlier versions kept the first number alone
+            value, attempted = numbers
             return value, attempted
         except (OSError, ValueError):
             log.warning("%s holds no writer epoch; remove it", self._path)
