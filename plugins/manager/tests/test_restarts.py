@@ -99,6 +99,7 @@ def test_storage_that_is_away_is_waited_out_however_long(bed: Bed) -> None:
     for name in ("h2", "h3"):
         bed.machine(name).storage_away = False
     bed.run_until(lambda: bed.runs_elsewhere(1, vm), 15)
+    assert [alert.resolved is None for alert in bed.alerts("ALERT.HA.RESTART.WAITING")] == [False]
     bed.check_once()
 
 
@@ -524,3 +525,57 @@ def test_what_opens_hosts_to_waiting_vms_is_noticed_at_once(make_bed: Callable[.
     else:
         bed.edit(Cluster, bed.cluster, memory_overcommit_ratio=2.0)
     bed.run_until(lambda: bed.permits(vm_id=vm, run_epoch=2) != [], 8)
+
+
+# --- alerts about a VM that does not run ------------------------------------------------------------------------------
+
+
+def _open(bed: Bed, name: str) -> list[bool]:
+    return [alert.resolved is None for alert in bed.alerts(f"ALERT.HA.{name}")]
+
+
+@pytest.mark.parametrize("first", ["storage", "refusal", "move"])
+def test_a_wait_is_told_of_whatever_came_before_it(make_bed: Callable[..., Bed], first: str) -> None:
+    """The only other host cannot reach the storage; or it failed to start the VM, and then takes no starts any more."""
+    bed = make_bed(hosts=2)
+    vm = bed.add_vm("vm1", 1)
+    if first == "storage":
+        bed.machine("h2").storage_away = True
+    elif first == "refusal":
+        bed.machine("h2").start_failure = "no such bridge"
+    else:
+        bed.job("migrateVirtualMachine", 1, virtualmachineid=vm, hostid=2)
+        bed.run_until(lambda: bed.vm(vm).state == VmState.MIGRATING, 10)
+    _lose_h1(bed)
+    if first != "storage":
+        bed.run_until(lambda: bed.works(instance_id=vm, tried=1) != [] or first == "move", 20)
+        bed.edit(Host, 2, resource_state=ResourceState.DISABLED)
+    bed.run(60)
+    assert _open(bed, "RESTART.WAITING") == [True]
+    bed.machine("h2").storage_away, bed.machine("h2").start_failure = False, ""
+    bed.edit(Host, 2, resource_state=ResourceState.ENABLED)
+    bed.run_until(lambda: bed.runs_elsewhere(1, vm), 20)
+    bed.run(1)
+    assert _open(bed, "RESTART.WAITING") == [False]
+    bed.check_once()
+
+
+def test_alerts_about_a_vm_end_with_what_they_are_about(make_bed: Callable[..., Bed]) -> None:
+    """A wait ends by order; failed starts, and crashes that were too many, with the start by hand that they ask for."""
+    bed = make_bed(hosts=2, settings={"ha.vm.crash.limit": "1", "vm.ha.migration.max.retries": "1"})
+    waiting, failed = bed.add_vm("vm1", 1, ram=200_000), bed.add_vm("vm2", 1)
+    crashed = bed.add_vm("vm3", 2)
+    for _ in range(2):
+        bed.run_until(lambda: bed.world.serving("vm3") and bed.vm(crashed).state == VmState.RUNNING, 30)
+        bed.run(1)
+        bed.machine("h2").end_guest("vm3", GuestState.CRASHED)
+        bed.run(2)
+    bed.machine("h2").start_failure = "no such bridge"
+    _lose_h1(bed)
+    bed.run(30)
+    assert [_open(bed, name) for name in ("RESTART.WAITING", "RESTART.FAILED", "CRASH.LOOP")] == [[True]] * 3
+    bed.machine("h2").start_failure = ""
+    assert bed.outcome(bed.job("stopVirtualMachine", None, id=waiting)).job_status == JobStatus.SUCCESS
+    for vm in (failed, crashed):
+        assert bed.outcome(bed.job("startVirtualMachine", None, id=vm)).job_status == JobStatus.SUCCESS
+    assert [_open(bed, name) for name in ("RESTART.WAITING", "RESTART.FAILED", "CRASH.LOOP")] == [[False]] * 3

@@ -106,7 +106,8 @@ class Restarts:
         for work in due:
             vm = vms.get(work.instance_id)
             if vm is None or vm.removed is not None:
-                await self._desk.memory.commit([self._finish(work, WorkStep.CANCELLED)])
+                over = await self._runs.alerts.over(vm) if vm is not None else []
+                await self._desk.memory.commit([self._finish(work, WorkStep.CANCELLED), *over])
             elif blocked.get(vm.id):
                 await self._await_other_run(work, blocked[vm.id][0].host_id)
             else:
@@ -258,9 +259,9 @@ class Restarts:
             Update(Work, work.id, values, {"step": work.step}),
             Update(Vm, vm.id, {"reason": f"waiting for a host: {summary}"[:1000]}),
         ]
-        if work.investigations == 0 and not excluded:
+        if not excluded:
             subject = f"VM {vm.name} waits for a host to restart on"
-            changes.append(self._desk.journal.alert("ALERT.HA.RESTART.WAITING", subject, summary, vm=vm))
+            changes += await self._runs.alerts.waits(vm, subject, summary)
         await self._desk.memory.commit(changes)
 
 

@@ -34,6 +34,7 @@ from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json
 from holdfast_manager.merging import side_by_side
 from holdfast_manager.shared_reads import SharedReads
+from holdfast_manager.vm_alerts import VmAlerts
 
 log = logging.getLogger("holdfast.manager.runs")
 
@@ -55,6 +56,7 @@ class Runs:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.alerts = VmAlerts(desk)
         self._templates: dict[int, Template] = {}
         self._networks: dict[int, Network] = {}
         """What VMs are made of never changes, so each is read once."""

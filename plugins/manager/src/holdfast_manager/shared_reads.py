@@ -23,8 +23,8 @@ class _Turn(Generic[R]):
     """One reading: for whom, and what came of it."""
 
     def __init__(self) -> None:
-        self.keys: set[int] = set()
-        self.rows: dict[int, list[R]] = {}
+        self.keys: set[Any] = set()
+        self.rows: dict[Any, list[R]] = {}
         self.problem: Exception | None = StoreUnavailable("the reading was given up")
         self.ended = asyncio.Event()
 
@@ -57,11 +57,11 @@ class SharedReads(Generic[R]):
         self._gathering: _Turn[R] | None = None
         self._one = asyncio.Lock()
 
-    async def of(self, key: int) -> list[R]:
+    async def of(self, key: Any) -> list[R]:
         """The rows whose field is `key`. Raises what the store raises."""
         return await self.of_each((key,))
 
-    async def of_each(self, keys: Collection[int]) -> list[R]:
+    async def of_each(self, keys: Collection[Any]) -> list[R]:
         """The rows whose field is one of `keys`, by key and then by id. Raises what the store raises."""
         if not keys:
             return []

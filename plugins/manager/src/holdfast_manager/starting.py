@@ -103,7 +103,9 @@ class Starting:
     async def _running(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
         text = f"VM {vm.name} runs on host {target.name}, run {permit.run_epoch}"
         event = self._desk.journal.event("VM.HA.RUNNING", text, resource=vm.uuid, of="VirtualMachine")
-        await self._runs.now_running(vm, permit, target, self._done(work), event)
+        has_waited = work.investigations > 0 or work.tried > 0
+        over = await self._runs.alerts.over(vm) if has_waited else []
+        await self._runs.now_running(vm, permit, target, self._done(work), event, *over)
         log.info(text)
 
     def _done(self, work: Work) -> Update:
@@ -133,9 +135,8 @@ class Starting:
         proof = host_report(target, text, permit.run_epoch)
         waiting = replace(work, investigations=work.investigations + 1)
         changes: list[Change] = [self._back(waiting, work.tried, as_json(sorted(asked)), wait, proof)]
-        if work.investigations == 1:
-            subject = f"VM {vm.name} waits for its storage"
-            changes.append(self._desk.journal.alert("ALERT.HA.RESTART.WAITING", subject, text, vm=vm))
+        if work.investigations > 0:
+            changes += await self._runs.alerts.waits(vm, f"VM {vm.name} waits for its storage", text)
         await self._runs.now_ended(vm, permit, target, f"waiting for its storage: {text}"[:1000], proof, *changes)
 
     async def _find_out(self, work: Work, vm: Vm, permit: Permit, target: Host) -> None:
@@ -158,7 +159,8 @@ class Starting:
                 "ALERT.HA.RESTART.FAILED", f"VM {vm.name} could not be restarted", text, vm=vm
             )
             last = Update(Work, work.id, values, {"step": work.step})
-            await self._runs.now_ended(vm, permit, target, text, proof, last, event, alert)
+            over = await self._runs.alerts.over(vm)
+            await self._runs.now_ended(vm, permit, target, text, proof, last, event, *over, alert)
             return
         excluded = sorted({*json.loads(work.excluded or "[]"), target.id})
         wait = 0.0 if tried == 1 else settings.number("restart.retry.interval") * min(2 ** (tried - 2), 10)

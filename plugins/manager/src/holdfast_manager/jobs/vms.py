@@ -146,7 +146,7 @@ async def _store_running(job: Job, vm: Vm, permit: Permit, target: Host) -> None
         "VM.START", f"VM {vm.name} runs on host {target.name}", resource=vm.uuid, of="VirtualMachine"
     )
     try:
-        await job.manager.runs.now_running(vm, permit, target, event)
+        await job.manager.runs.now_running(vm, permit, target, event, *await job.manager.runs.alerts.over(vm))
     except Conflict:
         fresh, newest = await job.manager.runs.newest(vm.id)
         if newest is not None and newest.state == PermitState.RUNNING:
@@ -206,6 +206,8 @@ async def _cancel_restarts(job: Job, vm: Vm) -> None:
     for work in await job.desk.memory.select(Work, query):
         values = {"step": WorkStep.CANCELLED, "finished": job.desk.journal.now()}
         await job.desk.memory.commit([Update(Work, work.id, values, {"step": work.step})])
+    if over := await job.manager.runs.alerts.over(vm):
+        await job.desk.memory.commit(over)
 
 
 async def _destroy(job: Job) -> dict[str, Any] | None:
