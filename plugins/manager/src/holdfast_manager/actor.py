@@ -39,7 +39,7 @@ from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
 from holdfast.hooks.store import Change, OwnedBy, Update
 from holdfast.model import HaConfig, HAEvent, HAState, Host
 
-from holdfast_manager import degraded_alert
+from holdfast_manager import degraded_alert, stuck_alert
 from holdfast_manager.journal import as_json, from_json
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("holdfast.manager.host")
 
-_KEPT = ("quarantined_from", "power_on", "roster", degraded_alert.KEPT)
+_KEPT = ("quarantined_from", "power_on", "roster", degraded_alert.KEPT, stuck_alert.KEPT)
 _LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
 _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}

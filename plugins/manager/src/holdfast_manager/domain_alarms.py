@@ -3,6 +3,7 @@
 Without this a rack that falls silent would bring a hundred alerts that all say the same.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.engine.brake import full
 from holdfast.engine.incident import Alarm
 from holdfast.errors import HoldfastError
-from holdfast.hooks.store import Insert, Query
+from holdfast.hooks.store import Insert, Query, Update
 from holdfast.model import Alert, Host, Moment
 
 from holdfast_manager.desk import Desk
@@ -18,6 +19,9 @@ from holdfast_manager.desk import Desk
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
 
+log = logging.getLogger("holdfast.manager.alarms")
+
+_BRAKE = "ALERT.HA.BRAKE"
 _SAME_INCIDENT_SECONDS = 60.0
 """Another server's hosts fall silent with ours: what it said so lately is not said again."""
 
@@ -53,15 +57,27 @@ class DomainAlarms:
 
     async def _said_by_another(self, alarm: Alarm) -> bool:
         lately = Moment(self._desk.clock.wall() - _SAME_INCIDENT_SECONDS)
-        same = {"name": alarm.name, "subject": _subject(alarm), "archived": False}
+        same = {"name": alarm.name, "subject": _subject(alarm), "archived": False, "resolved": None}
         return bool(await self._desk.memory.select(Alert, Query(equal=same, above={"created": lately}, limit=1)))
 
     def refresh(self) -> None:
-        """Let go of what is over: should it come again, it is said again."""
+        """Let go of what is over, and close its alert: should it come again, it is said again."""
         for name, actor in list(self._told.items()):
             domain = full(actor.domains(), actor.policy())
-            if actor.gone or domain is None or domain.name != name:
+            if domain is None or domain.name != name:
                 del self._told[name]
+                self._desk.spawn(self._close(name, actor))
+
+    async def _close(self, domain: str, actor: "HostActor") -> None:
+        try:
+            same = Query(equal={"name": _BRAKE, "subject": f"{_BRAKE}: {domain}", "resolved": None})
+            open_ones = await self._desk.memory.select(Alert, same)
+            now = self._desk.journal.now()
+            if open_ones:
+                await self._desk.memory.commit([Update(Alert, alert.id, {"resolved": now}) for alert in open_ones])
+        except HoldfastError as problem:
+            log.info("the alert about %s is closed later: %s", domain, problem)
+            self._told.setdefault(domain, actor)
 
     def row(self, host: Host, alarm: Alarm) -> Insert:
         """The alert to store."""

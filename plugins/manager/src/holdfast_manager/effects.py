@@ -45,6 +45,7 @@ from holdfast_manager.desk import Desk
 from holdfast_manager.disks_of_hosts import DisksOfHosts
 from holdfast_manager.restart_schedule import schedule_restarts
 from holdfast_manager.runs_of_hosts import RunsOfHosts
+from holdfast_manager.stuck_alert import StuckAlert
 from holdfast_manager.unwatched_alert import UnwatchedAlert
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Effects:
         self._runs = RunsOfHosts(desk)
         self._disks = DisksOfHosts(desk, self._runs)
         self._degraded = DegradedAlert(desk)
+        self._stuck = StuckAlert(desk)
         self.unwatched = UnwatchedAlert(desk, self._runs)
 
     # --- in the same batch as the decision ----------------------------------------------------------------------
@@ -77,6 +79,7 @@ class Effects:
     async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
         """What has to be stored in the very batch that stores these decisions."""
         changes = await self._degraded.together_with(actor, decisions)
+        changes += await self._stuck.together_with(actor, decisions)
         changes += await self.unwatched.together_with(actor, decisions)
         for decision in decisions:
             if isinstance(decision, Prepare):
