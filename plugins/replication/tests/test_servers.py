@@ -214,6 +214,17 @@ def test_purging_leaves_what_a_stopped_replica_needs(lab: MariaDbLab, run: Run) 
     assert len(first.run("SHOW BINARY LOGS")) == before
     assert "purged" in run("purge", servers, "--keep-hours", "0")[1]
     assert len(first.run("SHOW BINARY LOGS")) == 1
+    second.kill()
+    status, _, err = run("purge", servers, "--keep-hours", "0")
+    assert status == 1
+    assert f"127.0.0.1:{second.port} was not looked at, so its logs all stay: " in err
+
+
+@pytest.mark.parametrize("words", [("--keep-hours", "-1"), ("--lost-hours", "nan"), ("--keep-hours", "inf")])
+def test_hours_that_are_none_are_refused(capsys: pytest.CaptureFixture[str], words: tuple[str, str]) -> None:
+    """Before any server is asked."""
+    assert main(["db", "purge", *words]) == 2
+    assert f"{words[0]} is {float(words[1]):g}; 0 or more hours are allowed" in capsys.readouterr().err
 
 
 def test_no_password_anywhere_is_a_clear_error(

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
 
 from holdfast.config import load_config
+from holdfast.errors import InvalidRequest
 from holdfast.hooks.markers import hookimpl
 
 from holdfast_replication.access import add_access, replication_password, servers_of
@@ -17,6 +19,7 @@ from holdfast_replication.purging import decisions, purge
 from holdfast_replication.reading import read_all
 from holdfast_replication.setting_up import carry_out, planned, verify
 from holdfast_replication.setup_plan import Plan, Wish
+from holdfast_replication.state import Silent
 from holdfast_replication.status_tree import status_text
 
 
@@ -59,7 +62,7 @@ class DatabaseCommand:
 
     @hookimpl
     def run(self, arguments: argparse.Namespace) -> int:
-        """0 if all is well or done, 1 if the replication is not well. Faults of use end with status 2."""
+        """0 if all is well or done; 1 if the replication is not well, or a server did not answer. Faults of use: 2."""
         action = {"status": _status, "setup-replication": _setup, "purge": _purge}[arguments.action]
         return action(arguments)
 
@@ -112,6 +115,9 @@ def _show_kept(found: Plan) -> None:
 
 
 def _purge(arguments: argparse.Namespace) -> int:
+    for name, hours in (("keep", arguments.keep_hours), ("lost", arguments.lost_hours)):
+        if not 0 <= hours < math.inf:
+            raise InvalidRequest(f"--{name}-hours is {hours:g}; 0 or more hours are allowed")
     servers = servers_of(arguments)
     memory = Memory(_memory_file(arguments))
     for replica in arguments.forget:
@@ -132,7 +138,10 @@ def _purge(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         for done in purge(servers, snapshot, memory, keep, lost, arguments.timeout):
             sys.stdout.write(done + "\n")
-    return 0
+    silent = [one for one in snapshot.readings if isinstance(one, Silent)]
+    for one in silent:
+        sys.stderr.write(f"holdfast: {one.address} was not looked at, so its logs all stay: {one.reason}\n")
+    return 1 if silent else 0
 
 
 def _memory_file(arguments: argparse.Namespace) -> Path | None:
