@@ -44,6 +44,11 @@ class Entry:
             f"Run next: {NEXT_COMMAND}",
         )
 
+    def misconfigured(self, cause: str) -> "BrokenPlugin":
+        """The plugin is sound, and does not take its settings. Its own words say what to do next."""
+        text = f'plugin {self.point} "{self.name}" ({self.distribution} {self.version}): {redact(cause)}'
+        return BrokenPlugin(redact(cause), text)
+
 
 class BrokenPlugin(PluginError):
     """An installed plugin cannot be used. `cause` is what is wrong with it, without the rest of the text."""

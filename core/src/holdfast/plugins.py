@@ -194,9 +194,10 @@ class Plugins:
         others = self.catalogue.names(point)
         try:
             driver = driver_class() if point == "command" else driver_class(self.settings(point, name))
+        except ConfigurationError as error:
+            raise entry.misconfigured(str(error)) from error
         except (Exception, SystemExit) as error:
-            cause = str(error) if isinstance(error, ConfigurationError) else describe(error)
-            raise entry.error(f"cannot be constructed: {cause}", others) from error
+            raise entry.error(f"cannot be constructed: {describe(error)}", others) from error
         label = f'<{point} "{name}" of {entry.distribution} {entry.version}>'
         return adapt(POINTS[point], driver, label)
 
