@@ -8,7 +8,8 @@ from holdfast_manager.inventory import Inventory
 SILENT = frozenset(
     {HAState.SUSPECT, HAState.CHECKING, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.DEGRADED}
 )
-_COUNTED_OUT = frozenset({HAState.DISABLED, HAState.INELIGIBLE, None})
+UNWATCHED = frozenset({HAState.DISABLED, HAState.INELIGIBLE, None})
+"""States of hosts that host HA does not see to; they do not count."""
 
 
 class Census:
@@ -45,7 +46,7 @@ class Census:
         place = self._place.get(host_id)
         if place is None:
             return
-        total = (state not in _COUNTED_OUT) - (before not in _COUNTED_OUT)
+        total = (state not in UNWATCHED) - (before not in UNWATCHED)
         silent = (state in SILENT) - (before in SILENT)
         if total or silent:
             for key in (("cluster", place[0]), ("zone", place[1])):

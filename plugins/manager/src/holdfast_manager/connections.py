@@ -9,12 +9,12 @@ from holdfast.model import Host, HostStatus, Permit, PermitState, Vm
 from holdfast.model.views import VmReport
 
 from holdfast_manager.actor import HostActor
+from holdfast_manager.census import UNWATCHED
 from holdfast_manager.comparison import LOST, Comparison
 from holdfast_manager.desk import Desk
 from holdfast_manager.hosts import Hosts
 from holdfast_manager.link import Link
 from holdfast_manager.standing_orders import StandingOrders
-from holdfast_manager.unwatched_alert import UNWATCHED
 
 log = logging.getLogger("holdfast.manager.connections")
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.engine.brake import held
 from holdfast.engine.incident import Decision, Moved
-from holdfast.hooks.store import Change, Query, Update
-from holdfast.model import Alert, HAState, Host
+from holdfast.hooks.store import Change
+from holdfast.model import HAState
 
 from holdfast_manager.desk import Desk
+from holdfast_manager.open_alerts import open_alerts
 
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
@@ -40,7 +41,8 @@ class DegradedAlert:
                 changes.append(self._opened(actor, move.reason))
             elif move.target not in _STILL_IN_DOUBT and KEPT in actor.keep:
                 del actor.keep[KEPT]
-                changes += await self._closed(actor.host)
+                found = await open_alerts(self._desk, ALERT, resource_id=actor.host.uuid)
+                changes += self._desk.journal.closed(found)
         return changes
 
     def _opened(self, actor: "HostActor", reason: str) -> Change:
@@ -51,8 +53,3 @@ class DegradedAlert:
         )
         actor.keep[KEPT] = True
         return self._desk.journal.alert(ALERT, f"host {name} is degraded", text, actor.host)
-
-    async def _closed(self, host: Host) -> list[Change]:
-        same = {"name": ALERT, "resource_id": host.uuid, "resolved": None}
-        found = await self._desk.memory.select(Alert, Query(equal=same))
-        return [Update(Alert, alert.id, {"resolved": self._desk.journal.now()}) for alert in found]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from holdfast.engine.brake import full
 from holdfast.engine.incident import Alarm
 from holdfast.errors import HoldfastError
-from holdfast.hooks.store import Insert, Query, Update
+from holdfast.hooks.store import Insert, Query
 from holdfast.model import Alert, Host, Moment
 
 from holdfast_manager.desk import Desk
+from holdfast_manager.open_alerts import open_alerts
 
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
@@ -70,11 +71,9 @@ class DomainAlarms:
 
     async def _close(self, domain: str, actor: "HostActor") -> None:
         try:
-            same = Query(equal={"name": _BRAKE, "subject": f"{_BRAKE}: {domain}", "resolved": None})
-            open_ones = await self._desk.memory.select(Alert, same)
-            now = self._desk.journal.now()
-            if open_ones:
-                await self._desk.memory.commit([Update(Alert, alert.id, {"resolved": now}) for alert in open_ones])
+            found = await open_alerts(self._desk, _BRAKE, subject=f"{_BRAKE}: {domain}")
+            if found:
+                await self._desk.memory.commit(self._desk.journal.closed(found))
         except HoldfastError as problem:
             log.info("the alert about %s is closed later: %s", domain, problem)
             self._told.setdefault(domain, actor)

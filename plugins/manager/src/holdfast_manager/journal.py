@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from holdfast.engine.explain import evidence_json
 from holdfast.engine.incident import Moved
-from holdfast.hooks.store import Insert
+from holdfast.hooks.store import Insert, Update
 from holdfast.model import Alert, Event, Evidence, HaTransition, Host, Json, Moment, Vm
 from holdfast.model.alerts import ALERT_TYPES
 from holdfast.runtime import Runtime
@@ -53,6 +53,10 @@ class Journal:
                 created=self.now(), last_sent=self.now(),
             )
         )  # fmt: skip
+
+    def closed(self, alerts: Iterable[Alert]) -> list[Update]:
+        """What these alerts are about is over."""
+        return [Update(Alert, alert.id, {"resolved": self.now()}) for alert in alerts]
 
     def transition(self, host_id: int, moved: Moved, owner_epoch: int) -> Insert:
         """A transition row."""

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable
 
 from holdfast.errors import HoldfastError
-from holdfast.hooks.store import Change, Insert, Query, Update
+from holdfast.hooks.store import Change, Insert, Update
 from holdfast.model import Alert, Host, Oobm
 from holdfast.model.readiness import Readiness, ReadinessState
 
 from holdfast_manager.desk import Desk
+from holdfast_manager.open_alerts import open_alerts
 
 log = logging.getLogger("holdfast.manager.readiness")
 
@@ -77,11 +78,9 @@ class ReadinessRecord:
 
     async def _alert(self, host: Host, name: str, state: str, text: str) -> list[Change]:
         subject = f"{name} is not ready"
-        same = Query(equal={"name": ALERT, "resource_id": host.uuid, "subject": subject, "resolved": None})
-        open_ones = await self._desk.memory.select(Alert, same)
-        now = self._desk.journal.now()
+        open_ones = await open_alerts(self._desk, ALERT, resource_id=host.uuid, subject=subject)
         if state in ("", ReadinessState.READY):
-            return [Update(Alert, alert.id, {"resolved": now}) for alert in open_ones]
+            return [*self._desk.journal.closed(open_ones)]
         if open_ones:
             return [Update(Alert, open_ones[0].id, {"content": text})]
         return [self._desk.journal.alert(ALERT, subject, text, host)]

@@ -46,14 +46,16 @@ class SharedReads(Generic[R]):
         field: str,
         unequal: Mapping[str, Any] | None = None,
         among: Mapping[str, Any] | None = None,
+        equal: Mapping[str, Any] | None = None,
     ) -> None:
-        """`unequal` and `among` are further conditions on the rows, as those of a query."""
+        """`unequal`, `among` and `equal` are further conditions on the rows, as those of a query."""
         self._desk = desk
         self._record = record
         self._field = field
         self._key = attrgetter(field)
         self._unequal = unequal or {}
         self._among = among or {}
+        self._equal = equal or {}
         self._gathering: _Turn[R] | None = None
         self._one = asyncio.Lock()
 
@@ -81,7 +83,7 @@ class SharedReads(Generic[R]):
                 if self._gathering is turn:
                     self._gathering = None
                 among = {self._field: sorted(turn.keys), **self._among}
-                query = Query(among=among, unequal=self._unequal, order=("id",))
+                query = Query(equal=self._equal, among=among, unequal=self._unequal, order=("id",))
                 found = await self._desk.memory.select(self._record, query)
             for row in found:
                 turn.rows.setdefault(self._key(row), []).append(row)

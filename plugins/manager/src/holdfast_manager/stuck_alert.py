@@ -6,10 +6,11 @@ The engine raises them, more than one for a fence that lasts; an incident rememb
 from typing import TYPE_CHECKING
 
 from holdfast.engine.incident import Alarm, Decision, Moved
-from holdfast.hooks.store import Change, Query, Update
-from holdfast.model import Alert, HAState
+from holdfast.hooks.store import Change
+from holdfast.model import HAState
 
 from holdfast_manager.desk import Desk
+from holdfast_manager.open_alerts import open_alerts
 
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
@@ -32,7 +33,6 @@ class StuckAlert:
                 actor.keep[KEPT] = True
             elif isinstance(decision, Moved) and decision.target is not HAState.FENCING and KEPT in actor.keep:
                 del actor.keep[KEPT]
-                same = Query(equal={"name": ALERT, "resource_id": actor.host.uuid, "resolved": None})
-                open_ones = await self._desk.memory.select(Alert, same)
-                changes += [Update(Alert, alert.id, {"resolved": self._desk.journal.now()}) for alert in open_ones]
+                found = await open_alerts(self._desk, ALERT, resource_id=actor.host.uuid)
+                changes += self._desk.journal.closed(found)
         return changes

@@ -6,17 +6,18 @@ One for as long as that lasts. It is closed when the host answers, or when host 
 from typing import TYPE_CHECKING
 
 from holdfast.engine.incident import Decision, Moved
-from holdfast.hooks.store import Change, Query, Update
-from holdfast.model import Alert, HAState, Host
+from holdfast.hooks.store import Change
+from holdfast.model import HAState, Host
 
+from holdfast_manager.census import UNWATCHED
 from holdfast_manager.desk import Desk
+from holdfast_manager.open_alerts import open_alerts
 from holdfast_manager.runs_of_hosts import RunsOfHosts
 
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
 
 ALERT = "ALERT.HA.UNWATCHED"
-UNWATCHED = frozenset({HAState.DISABLED, HAState.INELIGIBLE, None})
 
 
 class UnwatchedAlert:
@@ -46,7 +47,7 @@ class UnwatchedAlert:
     async def opened(self, host: Host, state: HAState | None, reason: str) -> list[Change]:
         """Its alert, if VMs may run there and there is none yet. Raises what the store raises."""
         count = len(await self._runs.permits(host.id))
-        if not count or await self._open_ones(host):
+        if not count or await open_alerts(self._desk, ALERT, resource_id=host.uuid):
             return []
         way_out = (
             "declareHostDead lets them start elsewhere" if state is HAState.INELIGIBLE
@@ -61,11 +62,4 @@ class UnwatchedAlert:
 
     async def closed(self, host: Host) -> list[Change]:
         """The end of its alert, if there is one. Raises what the store raises."""
-        return [
-            Update(Alert, alert.id, {"resolved": self._desk.journal.now()}) for alert in await self._open_ones(host)
-        ]
-
-    async def _open_ones(self, host: Host) -> list[Alert]:
-        return await self._desk.memory.select(
-            Alert, Query(equal={"name": ALERT, "resource_id": host.uuid, "resolved": None})
-        )
+        return [*self._desk.journal.closed(await open_alerts(self._desk, ALERT, resource_id=host.uuid))]

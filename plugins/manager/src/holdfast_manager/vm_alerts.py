@@ -3,7 +3,7 @@
 One at a time says that it waits, however long and for whatever; all are closed once it runs, or nobody wants it to.
 """
 
-from holdfast.hooks.store import Change, Update
+from holdfast.hooks.store import Change
 from holdfast.model import Alert, Vm
 
 from holdfast_manager.desk import Desk
@@ -19,20 +19,16 @@ class VmAlerts:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._known: SharedReads[Alert] = SharedReads(
-            desk, Alert, "resource_id", among={"name": (WAITING, FAILED, CRASH_LOOP)}
+        self._open: SharedReads[Alert] = SharedReads(
+            desk, Alert, "resource_id", among={"name": (WAITING, FAILED, CRASH_LOOP)}, equal={"resolved": None}
         )
 
     async def waits(self, vm: Vm, subject: str, text: str) -> list[Change]:
         """Say that it waits, unless that is said already. Raises what the store raises."""
-        if any(alert.name == WAITING for alert in await self._open_ones(vm)):
+        if any(alert.name == WAITING for alert in await self._open.of(vm.uuid)):
             return []
         return [self._desk.journal.alert(WAITING, subject, text, vm=vm)]
 
     async def over(self, vm: Vm) -> list[Change]:
         """The end of whatever is open. Raises what the store raises."""
-        now = self._desk.journal.now()
-        return [Update(Alert, alert.id, {"resolved": now}) for alert in await self._open_ones(vm)]
-
-    async def _open_ones(self, vm: Vm) -> list[Alert]:
-        return [alert for alert in await self._known.of(vm.uuid) if alert.resolved is None]
+        return [*self._desk.journal.closed(await self._open.of(vm.uuid))]

@@ -6,13 +6,10 @@ from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
 from holdfast.model import MAINTENANCE_STATES, HAState, Host, Permit, PermitState, ResourceState, Vm
 
+from holdfast_manager.census import SILENT
 from holdfast_manager.jobs.drill import pending_drill
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.jobs.moves import migrate_away
-
-_IN_DOUBT = frozenset(
-    {HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING}
-)
 
 
 def _shown(host: Host) -> dict[str, Any]:
@@ -56,7 +53,7 @@ async def _prepare(job: Job) -> dict[str, Any]:
 def _refuse_in_doubt(job: Job, host: Host) -> None:
     """A host that is in doubt cannot be emptied, and its VMs are restarted only while it is in doubt."""
     actor = job.manager.hosts.actors.get(host.uuid)
-    if actor is None or actor.record.state not in _IN_DOUBT:
+    if actor is None or actor.record.state not in SILENT:
         return
     state = actor.record.state
     if state is HAState.FENCING:
