@@ -13,7 +13,7 @@ from holdfast.errors import Conflict, StaleOwner
 from holdfast.hooks.store import Change, Delete, Expect, Insert, OwnedBy, Update
 from holdfast.model.rows import Row
 
-from holdfast_store import moments
+from holdfast_store import few_steps, moments
 from holdfast_store.cipher import Cipher
 from holdfast_store.columns import column_of
 from holdfast_store.decoding import decode
@@ -35,6 +35,7 @@ class Batches:
         self._encoding = encoding
         self._cipher = cipher
         self._statements = Statements()
+        self._many = few_steps.ManyRows()
 
     def run(self, connection: sa.Connection, changes: Sequence[Change], *, grouped: bool) -> tuple[int, ...]:
         """Make all changes in order; return the ids of the new rows. `grouped`: send like changes together."""
@@ -56,6 +57,9 @@ class Batches:
         record = type(rows[0])
         values = [self._encoding.row(row) for row in rows]
         with translated(f"insert into {record.TABLE}"):
+            if len(values) > 1 and few_steps.knows(connection.dialect):
+                parts = few_steps.parts(len(values))
+                return [row_id for part in parts for row_id in self._many.insert(connection, record, values[part])]
             if len(values) > 1 and connection.dialect.insert_executemany_returning_sort_by_parameter_order:
                 return list(connection.execute(self._statements.insert_many(record), values).scalars())
             insert = self._statements.insert(record)
@@ -67,15 +71,24 @@ class Batches:
             for each in group:
                 self._update_locked(connection, each)
             return
-        statement = self._statements.update(first.record, first.values, first.expect)
         parameters = [self._update_parameters(each) for each in group]
         with translated(f"update {first.record.TABLE}"):
-            found = connection.execute(statement, parameters if len(group) > 1 else parameters[0]).rowcount
+            found = self._update_all(connection, first, parameters)
         if found == len(group):
             return
         if len(group) > 1:
             raise UnevenGroup
         self._update_locked(connection, first)
+
+    def _update_all(self, connection: sa.Connection, like: Update, rows: list[dict[str, Any]]) -> int:
+        """Carry out updates that have the shape of `like`; returns how many rows were found."""
+        statement = self._statements.update(like.record, like.values, like.expect)
+        if len(rows) == 1:
+            return connection.execute(statement, rows[0]).rowcount
+        if not few_steps.knows(connection.dialect) or _moves_keys(like):
+            return connection.execute(statement, rows).rowcount
+        parts = few_steps.parts(len(rows))
+        return sum(self._many.update(connection, like.record, like.values, like.expect, rows[part]) for part in parts)
 
     def _update_parameters(self, change: Update) -> dict[str, Any]:
         record = change.record
@@ -140,8 +153,7 @@ class Batches:
         epochs: dict[int, int] = {}
         with translated("read ha_config"):
             for start in range(0, len(hosts), _AT_ONCE):
-                found = connection.execute(self._statements.owners, {"host_ids": hosts[start : start + _AT_ONCE]})
-                epochs |= dict(map(tuple, found))
+                epochs |= self._owners(connection, hosts[start : start + _AT_ONCE])
         for change in group:
             epoch = epochs.get(change.host_id)
             if epoch is None:
@@ -151,11 +163,23 @@ class Batches:
                     f"host {change.host_id} is owned under epoch {epoch}, but the batch came from epoch {change.epoch}"
                 )
 
+    def _owners(self, connection: sa.Connection, hosts: Sequence[int]) -> dict[int, int]:
+        asked = {"host_ids": hosts}
+        if few_steps.knows(connection.dialect):
+            text = connection.execute(self._statements.owners_in_one_text, asked).scalar()
+            return dict(map(tuple, few_steps.rows_of(text)))
+        return dict(map(tuple, connection.execute(self._statements.owners, asked)))
+
 
 def _key_of(result: sa.CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     assert key is not None, "the database gave a new row no id"
     return int(key[0])
+
+
+def _moves_keys(change: Update) -> bool:
+    """Whether rows may take over each other's unique keys: then the order of the updates counts."""
+    return any(name in change.values for key in change.record.UNIQUE for name in key)
 
 
 def _hides(record: type[Row], expect: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from holdfast.model.rows import Row
 
 from holdfast_store.columns import column_of
 from holdfast_store.encoding import Encoding
+from holdfast_store.few_steps import as_lines
 from holdfast_store.tables import TABLES
 
 Condition = sa.ColumnElement[bool]
@@ -29,7 +30,7 @@ class Queries:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._all: dict[type[Row], sa.Select[Any]] = {}
+        self._all: dict[tuple[type[Row], bool], sa.Select[Any]] = {}
         self._one: dict[type[Row], sa.Select[Any]] = {}
 
     def one(self, record: type[Row]) -> sa.Select[Any]:
@@ -41,14 +42,16 @@ class Queries:
             self._one[record] = found
         return found
 
-    def rows(self, record: type[Row], query: Query) -> sa.Select[Any]:
-        """The matching rows in order."""
-        base = self._all.get(record)
+    def rows(self, record: type[Row], query: Query, *, lines: bool = False) -> sa.Select[Any]:
+        """The matching rows in order; with `lines` each as the line that `few_steps` reads."""
+        base = self._all.get((record, lines))
         if base is None:
-            base = self._all[record] = sa.select(*raw_columns(record))
+            columns = raw_columns(record)
+            base = self._all[record, lines] = sa.select(as_lines(columns)) if lines else sa.select(*columns)
         statement = base.where(*self._conditions(record, query)).order_by(*self._order(record, query))
-        if query.limit is not None:
-            statement = statement.limit(query.limit)
+        if query.limit is not None or lines:
+            # Without a limit SQLite might see no reason to sort lines that are only put together.
+            statement = statement.limit(-1 if query.limit is None else query.limit)
         return statement.offset(query.offset) if query.offset else statement
 
     def count(self, record: type[Row], query: Query) -> sa.Select[Any]:

@@ -70,6 +70,7 @@ def _file_engine(path: Path) -> sa.Engine:
             pool_size=8,
             max_overflow=24,
             pool_timeout=_POOL_SECONDS,
+            pool_use_lifo=True,  # each connection keeps what it prepared: the one that was just used has it
         )
     )
 

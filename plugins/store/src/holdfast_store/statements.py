@@ -9,6 +9,7 @@ from holdfast.model import HaConfig
 from holdfast.model.rows import Row
 
 from holdfast_store.columns import column_of
+from holdfast_store.few_steps import as_lines, as_one_text
 from holdfast_store.tables import TABLES
 
 Statement = Any
@@ -20,13 +21,12 @@ class Statements:
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Statement] = {}
         owners = TABLES[HaConfig].c
-        self.owners: sa.Select[Any] = (
-            sa.select(owners.resource_id, owners.owner_epoch)
-            .where(owners.resource_id.in_(sa.bindparam("host_ids", expanding=True)), owners.resource_type == "Host")
-            .order_by(owners.id)
-            .with_for_update()
-        )
+        asked = (owners.resource_id.in_(sa.bindparam("host_ids", expanding=True)), owners.resource_type == "Host")
+        named = (owners.resource_id, owners.owner_epoch)
+        self.owners: sa.Select[Any] = sa.select(*named).where(*asked).order_by(owners.id).with_for_update()
         """Id and owner epoch of each of the hosts `host_ids`, locked."""
+        self.owners_in_one_text: sa.Select[Any] = as_one_text(sa.select(as_lines(named)).where(*asked))
+        """The same, for a database whose writers exclude each other."""
 
     def insert(self, record: type[Row]) -> sa.Insert:
         """One new row."""

@@ -13,7 +13,7 @@ from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.store import Change, Query, Store
 from holdfast.model.rows import R, Row
 
-from holdfast_store import failures
+from holdfast_store import failures, few_steps
 from holdfast_store.batches import Batches, UnevenGroup
 from holdfast_store.cipher import Cipher
 from holdfast_store.encoding import Encoding
@@ -68,7 +68,8 @@ class SqlStore(Store):
     @hookimpl
     def select(self, record: type[R], query: Query) -> list[R]:
         """All rows that match, in order."""
-        return self._reader(record).rows(self._read(record, self._queries.rows(record, query)))
+        raw = self._in_one_text(record, query)
+        return self._reader(record).rows(self._read(record, self._queries.rows(record, query)) if raw is None else raw)
 
     @hookimpl
     def count(self, record: type[Row], query: Query) -> int:
@@ -127,6 +128,21 @@ class SqlStore(Store):
             except failures.LostRace:
                 continue
         raise StoreUnavailable(f"cannot {doing}: the connection to the database broke again and again")
+
+    def _in_one_text(self, record: type[Row], query: Query) -> Sequence[Any] | None:
+        """The raw rows, read in one step; None where that cannot be."""
+        if not few_steps.knows(self._bound().dialect) or not few_steps.fits_a_text(record):
+            return None
+        statement = few_steps.as_one_text(self._queries.rows(record, query, lines=True))
+        try:
+            with self._bound().connect() as connection:
+                return few_steps.rows_of(connection.execute(statement).scalar())
+        except sa.exc.DBAPIError as problem:
+            if few_steps.is_beyond_a_text(problem):
+                return None
+            raise failures.translation(f"read {record.TABLE}", problem) from problem
+        except ValueError:
+            return None
 
     def _bound(self) -> sa.Engine:
         if self._closed:
