@@ -354,7 +354,10 @@ class Hosts:
         What was read within the last tenths of a second is good enough: a rack asks a hundred times at once.
         """
         began = self.desk.clock.monotonic()
-        if began - self._counted_at < _COUNT_LASTS or self.actors.keys() >= self.desk.inventory.hosts_by_uuid.keys():
+        if began - self._counted_at < _COUNT_LASTS:
+            return
+        if self.actors.keys() >= self.desk.inventory.hosts_by_uuid.keys():
+            self._counted_at = began  # there are no others
             return
         query = Query(equal={"resource_type": "Host"}, among={"ha_state": sorted(SILENT)})
         silent = {row.resource_id: row.ha_state for row in await self.desk.memory.select(HaConfig, query)}
