@@ -25,11 +25,19 @@ class _SlowListing:
         return seen
 
 
-def _list_slowly(bed: Bed, seconds: float) -> None:
+class _OldListing(_SlowListing):
+    """One whose listings are from before any guest came, and arrive late."""
+
+    def list_vms(self, *args: Any) -> Any:
+        super().list_vms(*args)
+        return ()
+
+
+def _list_slowly(bed: Bed, seconds: float, kind: type[_SlowListing] = _SlowListing) -> None:
     for manager in bed.managers.values():
         drivers = manager.desk.plugins._drivers  # type: ignore[attr-defined]
         key = ("hypervisor", "simulator")
-        drivers[key] = _SlowListing(manager.desk.plugins.driver(*key), bed.site.time.sleep, seconds)
+        drivers[key] = kind(manager.desk.plugins.driver(*key), bed.site.time.sleep, seconds)
 
 
 def _compare(bed: Bed) -> None:
@@ -53,6 +61,24 @@ def test_a_run_that_ends_while_its_host_is_asked_is_not_stale(make_bed: Callable
     bed.run(20)
     assert bed.alerts("ALERT.HA.STALE.RUN") == []
     assert bed.world.live_runs("vm1") == []
+
+
+def test_a_start_that_ends_while_its_host_is_asked_is_left_alone(
+    make_bed: Callable[..., Bed], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The host's answer was given before the guest lived, and the permit was read before that: both are old by now."""
+    caplog.set_level("INFO", "holdfast.manager.comparison")
+    bed = make_bed(servers=1, hosts=1)
+    vm = bed.add_vm("vm1", None)
+    _list_slowly(bed, 3.0, _OldListing)
+    job = bed.job("startVirtualMachine", 1, id=vm)
+    bed.run_until(lambda: bool(bed.permits(vm_id=vm)), 10)
+    _compare(bed)
+    assert bed.outcome(job, 2.5).job_status == 1
+    bed.run(20)
+    assert bed.world.live_runs("vm1") == [("h1", 1)]
+    assert [permit.state for permit in bed.permits(vm_id=vm)] == [PermitState.RUNNING]
+    assert [line for line in caplog.messages if "again" in line] == []
 
 
 def test_a_run_that_was_ended_long_ago_is_stopped_with_an_alert(make_bed: Callable[..., Bed]) -> None:

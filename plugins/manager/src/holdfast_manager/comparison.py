@@ -116,14 +116,14 @@ class Comparison:
                     reports = [r for r in seen if r.vm_uuid == vm.uuid and r.run_epoch == permit.run_epoch]
                     absent = VmReport(vm.uuid, GuestState.ABSENT, permit.run_epoch)
                     agreed &= await self.end(actor, vm, permit, reports[0] if reports else absent)
-                elif permit.state == PermitState.ISSUED or vm.state == VmState.STOPPING:
-                    unsettled.append((vm, permit))
+                elif _is_unsettled(vm, permit):
+                    unsettled.append(permit)
             # Only what had no permit when the host was asked: a run that was permitted then, and has been ended since,
             # may have been ended on the host after it answered.
             permitted = {(vms[p.vm_id].uuid, p.run_epoch) for p in before if p.vm_id in vms}
             agreed &= await self._stop_stale(actor, [r for key, r in running.items() if key not in permitted])
-            for vm, permit in await self._nobodys(unsettled):
-                await self._settle(actor, vm, permit, running.get((vm.uuid, permit.run_epoch)))
+            for vm, permit, others in await self._nobodys(unsettled):
+                await self._settle(actor, vm, permit, others, running.get((vm.uuid, permit.run_epoch)))
         except Conflict as problem:
             log.info("host %s is compared again: %s", host.name, problem)
             return False
@@ -184,11 +184,15 @@ class Comparison:
 
     # --- starts, stops and moves that nobody carries on ------------------------------------------------------------
 
-    async def _nobodys(self, found: list[tuple[Vm, Permit]]) -> list[tuple[Vm, Permit]]:
-        """Those of which no work item and no pending job takes care."""
+    async def _nobodys(self, found: list[Permit]) -> list[tuple[Vm, Permit, list[Permit]]]:
+        """Those of which no work item and no pending job takes care, with their VMs and those VMs' other live permits.
+
+        Who took care of a start that has come to its end says nothing of it any more: so what is unsettled is read
+        once more after that.
+        """
         if not found:
             return []
-        ids = sorted({vm.id for vm, _ in found})
+        ids = sorted({permit.vm_id for permit in found})
         works = await self._desk.memory.select(Work, Query(among={"instance_id": ids, "step": OPEN_STEPS}))
         jobs = await self._desk.memory.select(AsyncJob, Query(equal={"job_status": JobStatus.PENDING}))
         if any(job.job_cmd == _MOVES_MANY for job in jobs):
@@ -198,12 +202,20 @@ class Comparison:
         for job in jobs:
             info = json.loads(job.job_cmd_info)
             cared_for |= {value for key in ("id", "virtualmachineid") if isinstance(value := info.get(key), int)}
-        return [(vm, permit) for vm, permit in found if vm.id not in cared_for and vm.uuid not in by_job]
+        opened = await self._runs.open_permits([vm_id for vm_id in ids if vm_id not in cared_for])
+        vms = {vm.id: vm for vm in await self._live.vms(opened) if vm.uuid not in by_job}
+        known, left = {permit.id for permit in found}, []
+        for vm_id, vm in vms.items():
+            for permit in opened[vm_id]:
+                if permit.id in known and _is_unsettled(vm, permit):
+                    left.append((vm, permit, [other for other in opened[vm_id] if other is not permit]))
+        return left
 
-    async def _settle(self, actor: HostActor, vm: Vm, permit: Permit, report: VmReport | None) -> None:
+    async def _settle(
+        self, actor: HostActor, vm: Vm, permit: Permit, others: list[Permit], report: VmReport | None
+    ) -> None:
         """Take the run as it is, or end it. Raises what the store and the host raise."""
         host = actor.host
-        others = [p for p in (await self._runs.open_permits([vm.id])).get(vm.id, []) if p.id != permit.id]
         if report is not None and vm.state != VmState.STOPPING:
             if report.state in _ALIVE and not others:
                 text = f"VM {vm.name} runs on host {host.name}, as the host says"
@@ -218,3 +230,7 @@ class Comparison:
         else:
             reason = "stopped by order" if vm.state == VmState.STOPPING else vm.reason or text
             await self._runs.now_ended(vm, permit, host, reason, proof)
+
+
+def _is_unsettled(vm: Vm, permit: Permit) -> bool:
+    return permit.state == PermitState.ISSUED or vm.state == VmState.STOPPING
