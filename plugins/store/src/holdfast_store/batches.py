@@ -4,7 +4,7 @@ Expectations are part of the WHERE of what they guard. Where no row was found, o
 values typed by hand), the row is locked, read and compared in Python: it stays as it was read until the end.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,7 +25,16 @@ _AT_ONCE = 500
 
 
 class UnevenGroup(Exception):
-    """Some of many like updates found no row. Undo the batch and carry it out one by one, to see which."""
+    """Some of many like updates found no row. Undo the batch, and carry out that group one by one, to see which."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+        """The group's number in the batch."""
+
+
+class _Uneven(Exception):
+    """A group is uneven; which one, its sender knows."""
 
 
 class Batches:
@@ -37,21 +46,36 @@ class Batches:
         self._statements = Statements()
         self._many = few_steps.ManyRows()
 
-    def run(self, connection: sa.Connection, changes: Sequence[Change], *, grouped: bool) -> tuple[int, ...]:
-        """Make all changes in order; return the ids of the new rows. `grouped`: send like changes together."""
+    def run(self, connection: sa.Connection, changes: Sequence[Change], singly: Container[int]) -> tuple[int, ...]:
+        """Make all changes in order; return the ids of the new rows.
+
+        Like changes that follow each other are sent together, but for the groups whose numbers are in `singly`.
+        """
         ids: list[int] = []
-        for group in _groups(changes, grouped):
-            first = group[0]
-            if isinstance(first, Insert):
-                ids += self._insert(connection, [each.row for each in group if isinstance(each, Insert)])
-            elif isinstance(first, Update):
-                self._update(connection, [each for each in group if isinstance(each, Update)])
-            elif isinstance(first, OwnedBy):
-                self._require_owners(connection, [each for each in group if isinstance(each, OwnedBy)])
-            else:
+        for place, group in enumerate(_groups(changes)):
+            if len(group) > 1 and place in singly:
                 for each in group:
-                    self._apply(connection, each)
+                    ids += self._send(connection, [each])
+                continue
+            try:
+                ids += self._send(connection, group)
+            except _Uneven:
+                raise UnevenGroup(place) from None
         return tuple(ids)
+
+    def _send(self, connection: sa.Connection, group: Sequence[Change]) -> list[int]:
+        """Changes of one shape."""
+        first = group[0]
+        if isinstance(first, Insert):
+            return self._insert(connection, [each.row for each in group if isinstance(each, Insert)])
+        if isinstance(first, Update):
+            self._update(connection, [each for each in group if isinstance(each, Update)])
+        elif isinstance(first, OwnedBy):
+            self._require_owners(connection, [each for each in group if isinstance(each, OwnedBy)])
+        else:
+            for each in group:
+                self._apply(connection, each)
+        return []
 
     def _insert(self, connection: sa.Connection, rows: Sequence[Row]) -> list[int]:
         record = type(rows[0])
@@ -77,7 +101,7 @@ class Batches:
         if found == len(group):
             return
         if len(group) > 1:
-            raise UnevenGroup
+            raise _Uneven
         self._update_locked(connection, first)
 
     def _update_all(self, connection: sa.Connection, like: Update, rows: list[dict[str, Any]]) -> int:
@@ -187,9 +211,7 @@ def _hides(record: type[Row], expect: Mapping[str, Any]) -> bool:
     return any(column_of(record, name).kind == "secret" for name in expect)
 
 
-def _groups(changes: Sequence[Change], grouped: bool) -> Iterator[list[Change]]:
-    if not grouped:
-        return ([change] for change in changes)
+def _groups(changes: Sequence[Change]) -> Iterator[list[Change]]:
     return (list(group) for _, group in groupby(changes, key=_shape))
 
 

@@ -1,7 +1,7 @@
 """The store over SQL: reads, batches, and nothing that depends on which database it is."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,14 @@ class SqlStore(Store):
         """Write the batch in one transaction, in order, and return the ids of its Inserts, in order."""
         if not changes:
             return ()
-        grouped = len(changes) > 1
-        for _ in range(_ATTEMPTS):
+        races, singly = 0, set[int]()
+        while races < _ATTEMPTS:
             try:
-                return self._attempt(changes, grouped=grouped)
-            except UnevenGroup:
-                grouped = False
+                return self._attempt(changes, singly)
+            except UnevenGroup as uneven:
+                singly.add(uneven.place)  # each group at most once
             except failures.LostRace:
-                continue
+                races += 1
         raise Conflict("other servers were writing the same rows again and again: read again, decide again")
 
     @hookimpl
@@ -105,11 +105,11 @@ class SqlStore(Store):
         """Refuse everything from now on. The connections belong to the database driver."""
         self._closed = True
 
-    def _attempt(self, changes: Sequence[Change], *, grouped: bool) -> tuple[int, ...]:
+    def _attempt(self, changes: Sequence[Change], singly: Set[int]) -> tuple[int, ...]:
         with self._writer, failures.translated("write"), self._bound().connect() as connection:
             transaction = connection.execution_options(**_BATCH_OPTIONS).begin()
             try:
-                ids = self._batches.run(connection, changes, grouped=grouped)
+                ids = self._batches.run(connection, changes, singly)
             except BaseException:
                 _undo(connection, transaction)
                 raise
