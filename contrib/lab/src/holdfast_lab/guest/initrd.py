@@ -11,7 +11,7 @@ MODULES = (
     "virtio_pci", "virtio_blk", "net_failover", "virtio_net", "button", "evdev", "pvpanic-mmio"
 )  # fmt: skip
 APPLETS = (
-    "sh", "mount", "insmod", "cat", "strings", "sed", "head", "hexdump", "usleep", "dd", "poweroff", "reboot", "ip"
+    "sh", "mount", "insmod", "cat", "strings", "sed", "head", "usleep", "dd", "poweroff", "reboot", "ip"
 )  # fmt: skip
 INIT = Path(__file__).with_name("init.sh")
 
