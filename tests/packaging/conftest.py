@@ -1,7 +1,5 @@
-"""Wheels of all distributions, and whatever else is dear: made once, also when several processes test."""
+"""Wheels of all distributions, made once, also when several processes test."""
 
-import fcntl
-import os
 import subprocess
 import sys
 import tomllib
@@ -10,30 +8,9 @@ from pathlib import Path
 
 import pytest
 
+Shared = Callable[[str, Callable[[Path], object]], Path]
+
 ROOT = Path(__file__).resolve().parents[2]
-
-Shared = Callable[[str, Callable[[Path], None]], Path]
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    """`shared(name, make)` is a folder that `make` filled; the first process that asks makes it, the others wait."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-
-    def get(name: str, make: Callable[[Path], None]) -> Path:
-        folder, done = base / name, base / f"{name}.done"
-        with (base / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not done.exists():
-                folder.mkdir(exist_ok=True)
-                make(folder)
-                done.touch()
-        return folder
-
-    return get
-
 
 BUILD_ALL = """
 import importlib, os, pathlib, sys, tomllib

@@ -41,11 +41,13 @@ def wait_until(what: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def test_one_run_after_the_other_passes_and_two_at_once_fail(raw_lab: Callable[..., Path]) -> None:
+def test_one_run_after_the_other_passes_and_two_at_once_fail(
+    raw_lab: Callable[..., Path], shared: Callable[..., Path]
+) -> None:
     """On NFS, where QEMU's own lock does not reach: a run after a power cut is in order, a second beside it is not."""
     folder = raw_lab("double", "--hosts", "3", "--storage", "nfs")
     disks = folder / "storage" / "disks"
-    template = guest_image(folder / "images")
+    template = guest_image(shared("guest", guest_image))
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", template, disks / "vm.qcow2"], check=True)
     url = f"nfs://{STORAGE_ADDRESS}{disks}/vm.qcow2"
 

@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,12 @@ def test_modules_come_after_those_they_need(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image(shared: Callable[..., Path]) -> Path:
     """The template."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip("NOT TESTED: making the guest's image needs root on Debian")
     install(("qemu-system-x86",))
-    return guest_image(tmp_path_factory.mktemp("guest"))
+    return guest_image(shared("guest", guest_image))
 
 
 def test_the_image_is_a_disk_with_a_boot_and_a_token_partition(image: Path, tmp_path: Path) -> None:

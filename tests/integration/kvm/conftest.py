@@ -24,9 +24,9 @@ def packages() -> None:
 
 
 @pytest.fixture(scope="session")
-def guest(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def guest(packages: None, shared: Callable[..., Path]) -> Path:
     """The template of guests that write tokens."""
-    return guest_image(tmp_path_factory.mktemp("guest"))
+    return guest_image(shared("guest", guest_image))
 
 
 @pytest.fixture
