@@ -10,6 +10,7 @@ from holdfast.model import MAINTENANCE_STATES, Evidence, Kind, Opinion, PowerAct
 from holdfast.model.views import HostView
 
 _SCRIPT = "simulator.ha."
+_SCRIPTS = frozenset(f"{_SCRIPT}{name}" for name in ("health", "activity", "recover", "fence"))
 _SOURCE = "scripted simulator state"
 
 SCRIPTED_DEFAULTS: Mapping[str, str] = {
@@ -115,7 +116,7 @@ class SimulatorHAProvider(HaProvider):
 
 
 def _is_scripted(host: HostView) -> bool:
-    return any(f"{_SCRIPT}{name}" in host.details for name in ("health", "activity", "recover", "fence"))
+    return not _SCRIPTS.isdisjoint(host.details)
 
 
 def _answer(host: HostView, name: str) -> bool:

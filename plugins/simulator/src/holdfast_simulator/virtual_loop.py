@@ -23,6 +23,8 @@ PROCESS: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("hold
 """Whose code runs now; None is the simulated world itself."""
 
 _STANDSTILL = 2_000_000
+_TIMERS_KEPT = 4096
+"""Beyond so many, those that were cancelled are dropped."""
 Ts = TypeVarTuple("Ts")
 
 
@@ -213,8 +215,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             asyncio._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
 
-    def _turn(self) -> None:
-        queue, take = self._queue, self._queue.popleft
+    def _turn(self) -> None:  # noqa: PLR0912 - very many steps go round here, and a call less at each is worth a branch
+        queue, take, timers = self._queue, self._queue.popleft, self._timers
         process_of, limit = PROCESS, _STANDSTILL
         still = 0
         while not self._halted:
@@ -223,7 +225,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 if callback is None:
                     continue
             else:
-                when, _, callback, args, context = handle = self._next_timer()
+                if len(timers) > _TIMERS_KEPT:
+                    self._forget_cancelled()
+                if not timers:
+                    raise RuntimeError(f"nothing left to do at virtual time {self._now}: every task waits for another")
+                when, _, callback, args, context = handle = heappop(timers)
+                if callback is None:
+                    continue
                 if when > self._now:  # noqa: PLR1730 - a call less at each of very many steps
                     self._now = when
                 still = 0
@@ -251,16 +259,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if process.alive:
             self.problems.append(f"{handle!r} raised {problem!r}")
 
-    def _next_timer(self) -> VirtualHandle:
+    def _forget_cancelled(self) -> None:
+        """Drop cancelled timers, if they are most of them. The list stays the same one."""
         timers = self._timers
-        if len(timers) > 4096 and sum(1 for handle in timers if handle[2] is None) > len(timers) // 2:
-            self._timers = timers = [handle for handle in timers if handle[2] is not None]
+        if sum(1 for handle in timers if handle[2] is None) > len(timers) // 2:
+            timers[:] = [handle for handle in timers if handle[2] is not None]
             heapify(timers)
-        while timers:
-            handle = heappop(timers)
-            if handle[2] is not None:
-                return handle
-        raise RuntimeError(f"nothing left to do at virtual time {self._now}: every task waits for something else")
 
     def stop(self) -> None:
         """Leave `run_forever` after the present callback."""
