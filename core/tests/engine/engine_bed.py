@@ -44,6 +44,7 @@ HOST = "host-1"
 ASKS = (AskHealth, AskActivity, Recover, Prepare, CutPower, ReadPower)
 STORM = (Domain("cluster c1", 10, 6),)
 CALM = (Domain("cluster c1", 10, 1),)
+_DEFAULTS = host_policy(Settings())
 
 
 class RuleBroken(AssertionError):
@@ -56,7 +57,7 @@ class RuleBroken(AssertionError):
 
 def policy(**changes: Any) -> HostPolicy:
     """The policy of the default settings, with some numbers changed."""
-    return host_policy(Settings())._replace(**changes)
+    return _DEFAULTS._replace(**changes)
 
 
 def link(opinion: Opinion, at: float, **more: Any) -> Evidence:
