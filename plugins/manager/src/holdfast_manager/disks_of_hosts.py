@@ -38,10 +38,16 @@ class DisksOfHosts:
         now = self._desk.clock.monotonic()
         known = self._known.get(host.id)
         if known is None or now - known.at > _KEPT_SECONDS:
-            known = self._known[host.id] = _Known(now, await self._read(host))
-            for host_id in [one for one, old in self._known.items() if now - old.at > _KEPT_SECONDS]:
-                del self._known[host_id]
+            known = _Known(now, await self._read(host))
+            self._keep(host.id, known)
         return known.disks
+
+    def _keep(self, host_id: int, known: _Known) -> None:
+        """The newest comes last, so whatever is too old is found at the front."""
+        self._known.pop(host_id, None)
+        self._known[host_id] = known
+        while known.at - self._known[oldest := next(iter(self._known))].at > _KEPT_SECONDS:
+            del self._known[oldest]
 
     async def _read(self, host: Host) -> Mapping[str, tuple[str, ...]]:
         if not self._desk.inventory.ha_pools(host):

@@ -45,6 +45,7 @@ from holdfast_manager.desk import Desk
 from holdfast_manager.disks_of_hosts import DisksOfHosts
 from holdfast_manager.restart_schedule import schedule_restarts
 from holdfast_manager.runs_of_hosts import RunsOfHosts
+from holdfast_manager.shared_reads import SharedReads
 from holdfast_manager.stuck_alert import StuckAlert
 from holdfast_manager.unwatched_alert import UnwatchedAlert
 
@@ -69,6 +70,7 @@ class Effects:
         self._hosts = hosts
         self._kick_restarts = kick_restarts
         self._runs = RunsOfHosts(desk)
+        self._rows: SharedReads[Host] = SharedReads(desk, Host, "id")
         self._disks = DisksOfHosts(desk, self._runs)
         self._degraded = DegradedAlert(desk)
         self._stuck = StuckAlert(desk)
@@ -112,9 +114,10 @@ class Effects:
 
     async def _quarantine(self, actor: "HostActor") -> list[Change]:
         """No starts on this host from here on. `alloc_version` makes any start that is being planned fail (S8)."""
-        fresh = await self._desk.memory.get(Host, actor.host.id)
-        if fresh is None:
+        found = await self._rows.of(actor.host.id)
+        if not found:
             return []
+        fresh = found[0]
         if fresh.resource_state != ResourceState.MAINTENANCE:
             actor.keep["quarantined_from"] = fresh.resource_state
         values = {"resource_state": ResourceState.MAINTENANCE, "alloc_version": fresh.alloc_version + 1}

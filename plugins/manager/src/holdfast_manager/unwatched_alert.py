@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.engine.incident import Decision, Moved
 from holdfast.hooks.store import Change
-from holdfast.model import HAState, Host
+from holdfast.model import Alert, HAState, Host
 
 from holdfast_manager.census import UNWATCHED
 from holdfast_manager.desk import Desk
-from holdfast_manager.open_alerts import open_alerts
 from holdfast_manager.runs_of_hosts import RunsOfHosts
+from holdfast_manager.shared_reads import SharedReads
 
 if TYPE_CHECKING:
     from holdfast_manager.actor import HostActor
@@ -26,6 +26,9 @@ class UnwatchedAlert:
     def __init__(self, desk: Desk, runs: RunsOfHosts) -> None:
         self._desk = desk
         self._runs = runs
+        still_open = {"name": ALERT, "resolved": None}
+        # Looked for with each host that is fenced, and those may be a rack.
+        self._open: SharedReads[Alert] = SharedReads(desk, Alert, "resource_id", equal=still_open)
 
     async def together_with(self, actor: "HostActor", decisions: tuple[Decision, ...]) -> list[Change]:
         """What to store with these decisions. Raises what the store raises."""
@@ -47,7 +50,7 @@ class UnwatchedAlert:
     async def opened(self, host: Host, state: HAState | None, reason: str) -> list[Change]:
         """Its alert, if VMs may run there and there is none yet. Raises what the store raises."""
         count = len(await self._runs.permits(host.id))
-        if not count or await open_alerts(self._desk, ALERT, resource_id=host.uuid):
+        if not count or await self._open.of(host.uuid):
             return []
         way_out = (
             "declareHostDead lets them start elsewhere" if state is HAState.INELIGIBLE
@@ -62,4 +65,4 @@ class UnwatchedAlert:
 
     async def closed(self, host: Host) -> list[Change]:
         """The end of its alert, if there is one. Raises what the store raises."""
-        return [*self._desk.journal.closed(await open_alerts(self._desk, ALERT, resource_id=host.uuid))]
+        return [*self._desk.journal.closed(await self._open.of(host.uuid))]
