@@ -13,7 +13,7 @@ from holdfast.errors import Conflict, StaleOwner
 from holdfast.hooks.store import Change, Delete, Expect, Insert, OwnedBy, Update
 from holdfast.model.rows import Row
 
-from holdfast_store import few_steps, moments
+from holdfast_store import few_steps, few_trips, moments
 from holdfast_store.cipher import Cipher
 from holdfast_store.columns import column_of
 from holdfast_store.decoding import decode
@@ -109,10 +109,14 @@ class Batches:
         statement = self._statements.update(like.record, like.values, like.expect)
         if len(rows) == 1:
             return connection.execute(statement, rows[0]).rowcount
-        if not few_steps.knows(connection.dialect) or _moves_keys(like):
+        if _moves_keys(like):
             return connection.execute(statement, rows).rowcount
-        parts = few_steps.parts(len(rows))
-        return sum(self._many.update(connection, like.record, like.values, like.expect, rows[part]) for part in parts)
+        asked = connection, like.record, like.values, like.expect
+        if few_steps.knows(connection.dialect):
+            return sum(self._many.update(*asked, rows[part]) for part in few_steps.parts(len(rows)))
+        if few_trips.knows(connection.dialect):
+            return sum(few_trips.update(*asked, rows[part]) for part in few_trips.parts(len(rows)))
+        return connection.execute(statement, rows).rowcount
 
     def _update_parameters(self, change: Update) -> dict[str, Any]:
         record = change.record
