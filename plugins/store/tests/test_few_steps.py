@@ -68,6 +68,13 @@ def test_many_rows_are_written_as_they_are(store: SqlStore, vms: list[Vm]) -> No
     assert store.select(Vm, Query()) == found
 
 
+def test_texts_may_be_long(store: SqlStore, vms: list[Vm]) -> None:
+    """So long that no server takes those of all rows at once."""
+    texts = [str(one.id % 10) * 500_000 for one in vms[:40]]
+    store.commit([Update(Vm, one.id, {"reason": text}) for one, text in zip(vms, texts, strict=False)])
+    assert [one.reason for one in store.select(Vm, Query(limit=40, order=("id",)))] == texts
+
+
 def test_the_text_says_what_the_rows_say(
     store: SqlStore, vms: list[Vm], by_hand: Callable[[str], None], row_by_row: Callable[[], None], is_sqlite: bool
 ) -> None:

@@ -114,7 +114,7 @@ class Batches:
         asked = connection, like.record, like.values, like.expect
         if few_steps.knows(connection.dialect):
             return sum(self._many.update(*asked, rows[part]) for part in few_steps.parts(len(rows)))
-        if few_trips.knows(connection.dialect):
+        if few_trips.knows(connection.dialect) and few_trips.fit(rows):
             return sum(few_trips.update(*asked, rows[part]) for part in few_trips.parts(len(rows)))
         return connection.execute(statement, rows).rowcount
 

@@ -15,11 +15,18 @@ from holdfast_store.tables import TABLES
 
 _AT_ONCE = 100
 """Rows of one statement. The server compares each row with the ids of all before it, for each field that is set."""
+_LONGEST = 1_000_000
+"""Letters of one statement. A server takes no more than `max_allowed_packet` at once, 16 MiB unless it was set."""
 
 
 def knows(dialect: sa.Dialect) -> bool:
     """Whether a database can be asked so."""
     return dialect.name in {"mysql", "mariadb"}
+
+
+def fit(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these rows' texts are short enough for statements of many rows."""
+    return sum(len(value) for row in rows for value in row.values() if isinstance(value, str)) <= _LONGEST
 
 
 def parts(count: int) -> Iterator[slice]:
