@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from holdfast.errors import Conflict, StoreError
+import sqlalchemy as sa
+from holdfast.errors import Conflict, StoreError, StoreUnavailable
 from holdfast.hooks.store import Change, Delete, Insert, Query, Update
 from holdfast.model import Cluster, Event, Moment, Permit, Vm
 from holdfast_store import few_steps, few_trips
@@ -102,6 +103,17 @@ def test_bytes_typed_by_hand_are_no_obstacle(
     assert store.select(Vm, Query())[4].reason == "typed"
     by_hand("UPDATE vm_instance SET ram = x'ff' WHERE id = 6")
     with pytest.raises(StoreError, match="vm_instance 6: ram holds"):
+        store.select(Vm, Query())
+
+
+def test_a_reader_that_gets_no_connection_is_told_so(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Holdfast's words, however the rows would have been read."""
+
+    def connect() -> sa.Connection:
+        raise sa.exc.TimeoutError
+
+    monkeypatch.setattr(store._bound(), "connect", connect)
+    with pytest.raises(StoreUnavailable, match="cannot read vm_instance: all connections to the database are busy"):
         store.select(Vm, Query())
 
 

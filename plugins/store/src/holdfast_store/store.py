@@ -134,15 +134,15 @@ class SqlStore(Store):
         if not few_steps.knows(self._bound().dialect) or not few_steps.fits_a_text(record):
             return None
         statement = few_steps.as_one_text(self._queries.rows(record, query, lines=True))
-        try:
-            with self._bound().connect() as connection:
+        with failures.translated(f"read {record.TABLE}"), self._bound().connect() as connection:
+            try:
                 return few_steps.rows_of(connection.execute(statement).scalar())
-        except sa.exc.DBAPIError as problem:
-            if few_steps.is_beyond_a_text(problem):
-                return None
-            raise failures.translation(f"read {record.TABLE}", problem) from problem
-        except ValueError:
-            return None
+            except sa.exc.DBAPIError as problem:
+                if not few_steps.is_beyond_a_text(problem):
+                    raise
+            except ValueError:
+                pass  # an infinite number, which was typed by hand, is no JSON
+        return None
 
     def _bound(self) -> sa.Engine:
         if self._closed:
