@@ -7,21 +7,19 @@ permits of VMs whose hosts are dead.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from holdfast.model.rows import Row
 
 from holdfast_store.columns import columns_of
-from holdfast_store.tables import TABLES
+from holdfast_store.tables import as_sent
 
 _PARTS = (128, 32, 8)
 """Rows of one statement. Few sizes: SQLite keeps each statement that it prepared, and a large one takes 100 KiB."""
 _NEEDED = (3, 38)
 """UPDATE ... FROM came with 3.33, JSON became a fixed part with 3.38."""
-
-Processor = Callable[[Any], Any]
 
 
 def knows(dialect: sa.Dialect) -> bool:
@@ -77,7 +75,6 @@ class ManyRows:
 
     def __init__(self) -> None:
         self._texts: dict[tuple[Any, ...], str] = {}
-        self._processors: dict[type[Row], dict[str, Processor | None]] = {}
 
     def update(
         self,
@@ -123,14 +120,8 @@ class ManyRows:
         rows: Sequence[Mapping[str, Any]],
     ) -> tuple[Any, ...]:
         """All parameters in the order of the statement, as SQLAlchemy would have handed them over."""
-        processors = self._processors.get(record)
-        if processors is None:
-            dialect = connection.dialect
-            processors = self._processors[record] = {
-                column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in TABLES[record].c
-            }
-        ways = [(key, processors[name]) for key, name in fields]
-        return tuple(way(row[key]) if way else row[key] for row in rows for key, way in ways)
+        ways = [(key, as_sent(record, name, connection.dialect)) for key, name in fields]
+        return tuple(way(row[key]) for row in rows for key, way in ways)
 
 
 def _update_text(record: type[Row], values: Sequence[str], expected: Sequence[tuple[str, bool]], count: int) -> str:

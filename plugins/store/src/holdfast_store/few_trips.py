@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from holdfast.model.rows import Row
 
-from holdfast_store.tables import TABLES
+from holdfast_store.tables import as_sent
 
 _AT_ONCE = 100
 """Rows of one statement. The server compares each row with the ids of all before it, for each field that is set."""
@@ -47,26 +47,24 @@ def update(
     twice counts once. Every value stands in the statement as it would in one for its row alone, so it is compared and
     converted alike.
     """
-    table, dialect = TABLES[record], connection.dialect
-    quoted = {column.name: dialect.identifier_preparer.quote(column.name) for column in table.c}
-    ways = {column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.c}
+    quote = connection.dialect.identifier_preparer.quote
 
     def sent(key: str, name: str) -> list[Any]:
-        way = ways[name]
-        return [way(row[key]) if way else row[key] for row in rows]
+        way = as_sent(record, name, connection.dialect)
+        return [way(row[key]) for row in rows]
 
     ids, news = sent("row_id", "id"), []
     parameters: list[Any] = []
     for name in values:
         each = sent(f"set_{name}", name)
         if all(value == each[0] for value in each):
-            news.append(f"{quoted[name]} = %s")
+            news.append(f"{quote(name)} = %s")
             parameters.append(each[0])
         else:
-            news.append(f"{quoted[name]} = CASE id {'WHEN %s THEN %s ' * len(rows)}END")
+            news.append(f"{quote(name)} = CASE id {'WHEN %s THEN %s ' * len(rows)}END")
             parameters += chain(*zip(ids, each, strict=True))
     known = [name for name, value in expect.items() if value is not None]
-    guards = ["id = %s", *(f"{quoted[n]} = %s" if n in known else f"{quoted[n]} IS NULL" for n in expect)]
+    guards = ["id = %s", *(f"{quote(n)} = %s" if n in known else f"{quote(n)} IS NULL" for n in expect)]
     parameters += chain(*zip(ids, *(sent(f"was_{name}", name) for name in known), strict=True))
     where = " OR ".join([f"({' AND '.join(guards)})"] * len(rows))
     text = f"UPDATE {record.TABLE} SET {', '.join(news)} WHERE {where}"  # noqa: S608 - made of field names alone

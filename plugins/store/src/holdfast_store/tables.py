@@ -1,5 +1,8 @@
 """The tables as the running program expects them. Migrations make them; a test holds the two together."""
 
+from collections.abc import Callable
+from typing import Any
+
 import sqlalchemy as sa
 from holdfast.model import RECORDS
 from holdfast.model.rows import Row
@@ -27,6 +30,16 @@ def _name(prefix: str, record: type[Row], group: tuple[str, ...]) -> str:
 
 TABLES: dict[type[Row], sa.Table] = {record: _table(record) for record in RECORDS}
 """The table of each record."""
+
+
+def as_sent(record: type[Row], name: str, dialect: sa.Dialect) -> Callable[[Any], Any]:
+    """What SQLAlchemy does to a value of this column before it hands that to the driver."""
+    return TABLES[record].c[name].type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
 
 KEY_CHECK = sa.Table(
     "store_key",
