@@ -58,13 +58,18 @@ def test_a_pool_runs_as_many_calls_at_once_as_it_may() -> None:
 def test_a_closed_pool_takes_no_call_and_ends_its_threads() -> None:
     """What had not begun is dropped, and what runs may end."""
     runtime = RealRuntime()
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        begun.set()
+        return held.wait(10)
 
     async def close_in_the_middle() -> None:
         pool = runtime.pool("closed", 1)
-        running = asyncio.ensure_future(pool.call(10.0, held.wait, 10))
+        running = asyncio.ensure_future(pool.call(10.0, hold))
         waiting = asyncio.ensure_future(pool.call(10.0, abs, -1))
-        await asyncio.sleep(0)
+        # A thread that is there has not taken its call yet, and a call that waits is dropped.
+        assert await asyncio.to_thread(begun.wait, 10)
         (thread,) = await _threads("holdfast-closed", 1)
         runtime.close()
         with pytest.raises(RuntimeError, match="closed"):
