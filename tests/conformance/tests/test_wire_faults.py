@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 from holdfast_conformance.wire_faults import TcpFaultProxy, UdpFaultProxy, WireFaults
 
-PATIENCE = 0.3
+PATIENCE = 30.0
+"""Seconds to wait for what has to come."""
+SILENCE = 0.3
+"""Seconds after which nothing more is thought to come."""
 MESSAGE = b"a message of some length"
 
 
@@ -56,14 +59,17 @@ def tcp_echo() -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def _answers(proxy: UdpFaultProxy, questions: int = 1) -> list[bytes]:
+def _answers(proxy: UdpFaultProxy, questions: int, expected: int) -> list[bytes]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(PATIENCE)
         for _ in range(questions):
             client.sendto(MESSAGE, (proxy.host, proxy.port))
-        found = []
+        until = time.monotonic() + PATIENCE
+        while proxy.counts["requests"] < questions and time.monotonic() < until:
+            time.sleep(0.01)  # the proxy tells nobody what it has taken
+        found: list[bytes] = []
         try:
             while True:
+                client.settimeout(PATIENCE if len(found) < expected else SILENCE)
                 found.append(client.recv(4096))
         except TimeoutError:
             return found
@@ -72,7 +78,7 @@ def _answers(proxy: UdpFaultProxy, questions: int = 1) -> list[bytes]:
 def test_a_clean_wire_changes_nothing(echo: tuple[str, int]) -> None:
     """Without faults every packet comes back once, as it was."""
     with UdpFaultProxy(echo) as proxy:
-        assert _answers(proxy, 5) == [MESSAGE] * 5
+        assert _answers(proxy, 5, 5) == [MESSAGE] * 5
 
 
 @pytest.mark.parametrize(
@@ -88,7 +94,7 @@ def test_a_clean_wire_changes_nothing(echo: tuple[str, int]) -> None:
 def test_each_fault_happens_to_packets(echo: tuple[str, int], faults: WireFaults, count: int, intact: bool) -> None:
     """Packets vanish, double or are spoilt as asked, and the proxy has counted it."""
     with UdpFaultProxy(echo, faults) as proxy:
-        found = _answers(proxy, 5)
+        found = _answers(proxy, 5, count)
         assert len(found) == count
         assert (set(found) <= {MESSAGE}) is intact
         assert sum(proxy.counts[name] for name in ("loss", "silent", "duplicate", "garbage", "truncate")) == 5
@@ -107,14 +113,14 @@ def test_a_delay_is_kept(echo: tuple[str, int]) -> None:
 def test_faults_change_while_the_proxy_runs(echo: tuple[str, int]) -> None:
     """A cable that is cut may be mended."""
     with UdpFaultProxy(echo, WireFaults(silent=True)) as proxy:
-        assert _answers(proxy) == []
+        assert _answers(proxy, 1, 0) == []
         proxy.faults = WireFaults()
-        assert _answers(proxy) == [MESSAGE]
+        assert _answers(proxy, 1, 1) == [MESSAGE]
 
 
-def _talk(proxy: TcpFaultProxy) -> bytes:
+def _talk(proxy: TcpFaultProxy, patience: float = PATIENCE) -> bytes:
     with socket.create_connection((proxy.host, proxy.port)) as client:
-        client.settimeout(PATIENCE)
+        client.settimeout(patience)
         client.sendall(MESSAGE)
         found = b""
         while len(found) < len(MESSAGE) and (data := client.recv(4096)):
@@ -140,7 +146,7 @@ def test_a_connection_is_reset(tcp_echo: tuple[str, int], after: int) -> None:
 def test_a_silent_server_accepts_and_never_answers(tcp_echo: tuple[str, int]) -> None:
     """The connection stands, and nothing comes."""
     with TcpFaultProxy(tcp_echo, WireFaults(silent=True)) as proxy, pytest.raises(TimeoutError):
-        _talk(proxy)
+        _talk(proxy, SILENCE)
 
 
 def test_answers_drip(tcp_echo: tuple[str, int]) -> None:
@@ -163,3 +169,17 @@ def test_a_stream_is_garbled(tcp_echo: tuple[str, int]) -> None:
         found = _talk(proxy)
         assert len(found) == len(MESSAGE)
         assert found != MESSAGE
+
+
+def test_a_proxy_is_closed_while_it_still_connects(caplog: pytest.LogCaptureFixture) -> None:
+    """Its client's connection ends, and nobody hears of it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        with TcpFaultProxy(full.getsockname()) as proxy:
+            client = socket.create_connection((proxy.host, proxy.port))
+            until = time.monotonic() + PATIENCE
+            while not proxy.counts["connections"] and time.monotonic() < until:
+                time.sleep(0.01)
+        with client:
+            client.settimeout(PATIENCE)
+            assert client.recv(1) == b""
+    assert [record.message for record in caplog.records] == []

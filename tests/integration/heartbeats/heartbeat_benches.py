@@ -174,6 +174,7 @@ class StoppableMount(HeartbeatBench):
     def make_unreachable(self) -> None:
         """Whoever touches the mount now hangs."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def make_reachable(self) -> None:
         """Whoever hung goes on."""

@@ -63,9 +63,11 @@ class IscsiServer:
         self.admin("logicalunit", "update", "--tid", "1", "--lun", "1", "--params", f"readonly={int(on)}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server."""
+        """Send a signal to the server. After SIGSTOP, returns once every thread of it stands."""
         assert self._process is not None
         os.killpg(self._process.pid, number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def stop(self) -> None:
         """End everything, and leave nothing behind."""

@@ -56,9 +56,11 @@ class NfsServer:
             time.sleep(0.1)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all processes of the server."""
+        """Send a signal to all processes of the server. After SIGSTOP, returns once every thread of it stands."""
         assert self._process is not None
         os.killpg(self._process.pid, number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def stop(self) -> None:
         """End everything, and leave nothing behind."""

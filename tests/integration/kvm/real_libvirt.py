@@ -219,3 +219,14 @@ def _hostname_space(pid: int) -> str:
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+        while number == signal.SIGSTOP and not _stands(pid):
+            time.sleep(0.005)  # it is no child of ours: nobody tells
+
+
+def _stands(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or it is gone."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(thread.read_text(errors="replace").rpartition(") ")[2][0])
+    return set(states) <= set("TZX")

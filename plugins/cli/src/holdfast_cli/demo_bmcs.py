@@ -139,9 +139,10 @@ class Emulator(ABC):
         self._child.wait()
 
     def freeze(self) -> None:
-        """Let it answer nothing, though its port stays taken: packets to it vanish."""
+        """Let it answer nothing from now on, though its port stays taken: packets to it vanish."""
         assert self._child is not None
         self._child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._child.pid, os.WSTOPPED)  # its threads stop one after the other
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -184,6 +184,9 @@ class TcpFaultProxy(_Proxy):
         except OSError:
             self._reset(writer)
             return
+        except asyncio.CancelledError:  # the proxy is closed; asyncio logs an error for a server's cancelled task
+            writer.transport.abort()
+            return
         ends = {writer, there_writer}
         self._ends |= ends
         pumps = [
