@@ -118,13 +118,49 @@ def test_what_another_server_placed_is_seen_at_once(make_bed: Callable[..., Bed]
     assert _numbers(_used(bed)) == _true(bed)
 
 
-def test_room_that_becomes_free_is_seen_within_seconds(make_bed: Callable[..., Bed]) -> None:
-    """A VM that was stopped leaves its room at the next whole reading."""
+def test_room_that_becomes_free_is_seen_at_once(make_bed: Callable[..., Bed]) -> None:
+    """A VM that this server stopped: its host is read again, and no other."""
     bed = make_bed(servers=1)
     vm = bed.add_vm("vm1", 1)
+    bed.add_vm("vm2", 2)
     _used(bed)
     assert bed.outcome(bed.job("stopVirtualMachine", 1, id=vm)).job_status == 1
+    asked = _watch_queries(bed, Vm)
+    assert _numbers(_used(bed)) == _true(bed)
+    assert [query.among for query in asked] == [{"host_id": [1]}]
+
+
+def test_room_that_others_free_is_seen_within_seconds(make_bed: Callable[..., Bed]) -> None:
+    """At the next whole reading, which says which hosts have more room than they had."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", 1)
+    bed.add_vm("vm2", 2)
+    _used(bed)
+    freed: list[set[int]] = []
+    bed.managers["ms1"].desk.usage.on_freed = freed.append
+    bed.edit(Vm, vm, host_id=None)
     bed.run(5.1)
+    assert _numbers(_used(bed)) == _true(bed)
+    assert freed == [{1}]
+
+
+def test_room_that_becomes_free_during_a_reading_is_not_overlooked(make_bed: Callable[..., Bed]) -> None:
+    """What was read before the VM was gone does not count as known."""
+    bed = make_bed(servers=1)
+    vm = bed.add_vm("vm1", 1)
+    desk = bed.managers["ms1"].desk
+    select = desk.memory.select
+
+    async def overtaken(record: Any, query: Query) -> Any:
+        found = await select(record, query)
+        if record is Vm:
+            desk.memory.select = select  # type: ignore[method-assign]
+            bed.edit(Vm, vm, host_id=None)
+            desk.usage.forget(bed.host(1))
+        return found
+
+    desk.memory.select = overtaken  # type: ignore[method-assign,assignment]
+    _used(bed)
     assert _numbers(_used(bed)) == _true(bed)
 
 

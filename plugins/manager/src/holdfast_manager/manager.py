@@ -8,13 +8,13 @@ import asyncio
 import hashlib
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from holdfast.engine.dedicated import warnings as dedicated_warnings
 from holdfast.errors import HoldfastError
 from holdfast.hooks.coordinator import Coordinator
-from holdfast.hooks.store import Insert, Query, Store, Update
+from holdfast.hooks.store import Change, Insert, Query, Store, Update
 from holdfast.model import Alert, ManagementServer
 from holdfast.runtime import Runtime
 from holdfast.settings import contradictions
@@ -69,7 +69,7 @@ class Manager:
         self.desk = Desk(name, runtime, memory, membership, plugins)
         self.desk.msid = self.msid_of(name)
         self.notices = Notices(self.desk)
-        memory.on_stored = self.notices.stored
+        memory.on_stored = self._stored
         self.placing = Placing(self.desk)
         self.runs = Runs(self.desk)
         self.starting = Starting(self.desk, self.runs)
@@ -159,6 +159,10 @@ class Manager:
             except Exception:
                 log.exception("%s failed and is begun again", work.__name__)
             await asyncio.sleep(0.5)
+
+    def _stored(self, changes: Sequence[Change]) -> None:
+        self.notices.stored(changes)
+        self.restarts.room_news.stored(changes)
 
     # --- lease and ownership ------------------------------------------------------------------------------------
 
@@ -279,7 +283,7 @@ class Manager:
         self.hosts.refresh()
         self.heartbeats.refresh()
         self.orders.refresh()
-        self.restarts.tables_read()
+        self.restarts.room_news.tables_read()
         await self._warn()
 
     async def _warn(self) -> None:
@@ -345,6 +349,7 @@ class Manager:
         """Read the tables now, because this server itself just changed them."""
         await self._read_inventory()
         self.hosts.refresh()
+        self.restarts.room_news.tables_read()
 
 
 def _from_any_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -21,6 +21,7 @@ from holdfast_manager.desk import Desk
 from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.placing import Placing
 from holdfast_manager.restart_items import restart_item
+from holdfast_manager.room_news import RoomNews
 from holdfast_manager.runs import Placed, Runs
 from holdfast_manager.starting import Starting
 
@@ -49,10 +50,9 @@ class Restarts:
         self._runs = runs
         self._starting = starting
         self._news = asyncio.Event()
-        self._waits_for_room = False
         self._all_again_at = 0.0
-        self._looked_at: object = None
-        self._usable: set[object] = set()
+        self.room_news = RoomNews(desk)
+        self.room_news.kick = self.kick
 
     def kick(self) -> None:
         """There may be something to do."""
@@ -70,11 +70,6 @@ class Restarts:
             waker = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._news.set)
             await self._news.wait()
             waker.cancel()
-
-    def tables_read(self) -> None:
-        """There are news in the tables: whatever waits for room is looked at."""
-        if self._waits_for_room:
-            self._news.set()
 
     async def _look(self) -> None:
         """Begin what others have planned, or what was not finished, and plan what is due."""
@@ -94,11 +89,16 @@ class Restarts:
     # --- planning ----------------------------------------------------------------------------------------------
 
     async def _plan_due(self, scheduled: list[Work]) -> None:
-        self._waits_for_room = any(work.investigations > 0 for work in scheduled)
-        again = self._is_new_room() if scheduled else False
-        due = [w for w in scheduled if self._is_mine(w) and (self._is_due(w) or (again and w.investigations > 0))]
+        began, mine = self._desk.clock.monotonic(), [work for work in scheduled if self._is_mine(work)]
+        early = self.room_news.early(mine)
+        due = [work for work in mine if work.id in early or self._is_due(work)]
         if not due:
             return
+        await self._try(due)
+        if early:
+            self.room_news.heeded(self._desk.clock.monotonic() - began)
+
+    async def _try(self, due: list[Work]) -> None:
         ids = sorted({work.instance_id for work in due})
         vms = {vm.id: vm for vm in await self._desk.memory.select(Vm, Query(among={"id": ids}))}
         blocked = await self._runs.open_permits(ids)
@@ -119,23 +119,6 @@ class Restarts:
         """Whether its moment has come. One that lies further off than any wait was written by a clock that is wrong."""
         ahead = work.time_to_try - self._desk.clock.wall()
         return ahead <= 0.001 or ahead > 10 * self._desk.inventory.settings.number("restart.retry.interval")
-
-    def _is_new_room(self) -> bool:
-        """Whether hosts began to take starts, or offer something else than before: what waits is looked at at once.
-
-        They do when they come up, when they, their cluster or their zone are opened, and when their tags, their size
-        or `ha.tag` change.
-        """
-        inventory = self._desk.inventory
-        if inventory is self._looked_at:
-            return False
-        self._looked_at, before = inventory, self._usable
-        self._usable = {inventory.settings.text("ha.tag")}
-        for host in inventory.hosts.values():
-            room = inventory.room(host)
-            if room.enabled and self._desk.is_calm(host):
-                self._usable.add((host.id, room.tags, room.total_cpu, room.total_ram))
-        return bool(self._usable - before)
 
     def _is_mine(self, work: Work) -> bool:
         host = self._desk.inventory.hosts.get(work.host_id)
@@ -214,7 +197,8 @@ class Restarts:
             target = self._desk.inventory.hosts_by_uuid.get(chosen or "")
             guard = self._desk.inventory.hosts.get(work.host_id)
             if target is None or guard is None:
-                nowhere.append(self._nowhere(work, vm, plan))
+                if self._is_due(work):  # one that is tried before its time waits on as it did
+                    nowhere.append(self._nowhere(work, vm, plan))
                 continue
             kind = str(from_json(work.proof).get("kind", ProofKind.AGENT_REPORT))
             placed.append(Placed(vm, target, kind, work.proof, guard))
@@ -228,6 +212,7 @@ class Restarts:
             await self._runs.permit(placed, *changes)
         except (Conflict, InvalidRequest) as problem:
             log.info("restarts are planned afresh: %s", problem)
+            self.room_news.lost_race(permitted)
             self._desk.ring_inventory()  # a host may have been closed since the tables were read
             asyncio.get_running_loop().call_later(_AFRESH_SECONDS, self.kick)
             return []

@@ -1,13 +1,13 @@
 """What runs on each host, kept between plans: a cloud of 200,000 VMs is not read again for each batch of restarts.
 
 `host.alloc_version` is raised by every batch that puts a VM on a host. So only hosts whose version is another than the
-one known here are read again, and what this server itself permitted is added without reading. Room that a stopped VM
-leaves behind is seen at the next whole reading.
+one known here are read again, and what this server itself permitted is added without reading. A host where this server
+ended a run is read again; room that others free is seen at the next whole reading.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.errors import HoldfastError
@@ -23,6 +23,8 @@ _KEPT_SECONDS = 5.0
 _SHARE_OF_TIME = 20.0
 """A zone that takes long to read is read so much less often that it never takes more than 1/20 of the time."""
 _AT_ONCE = 500
+_READ_AGAIN = -1
+"""The version of a host that has to be read again; no host has it."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,12 @@ class HostUse:
         if vm.affinity_group:
             self.groups[vm.affinity_group] = self.groups.get(vm.affinity_group, 0) + 1
 
+    def leaves_more_than(self, before: "HostUse") -> bool:
+        """Whether some VM may find a place now that found none before."""
+        if self.cpu < before.cpu or self.ram < before.ram or self.vms < before.vms:
+            return True
+        return any(self.groups.get(group, 0) < count for group, count in before.groups.items())
+
 
 @dataclass(slots=True)
 class _Zone:
@@ -58,6 +66,11 @@ class Usage:
         self._clock = clock
         self._zones: dict[int, _Zone] = {}
         self._reading: dict[int, asyncio.Lock] = {}
+        self._forgotten: set[int] = set()
+        """Hosts that were forgotten since some reading under way began."""
+        self._underway = 0
+        self.on_freed: Callable[[set[int]], None] = lambda host_ids: None
+        """Called with the hosts that a reading found to have more room than was known, but for what was forgotten."""
 
     async def warm(self, zone_id: int) -> None:
         """Read the zone now, if that is due: a host of it may be lost soon, and its restarts should not wait for it."""
@@ -97,14 +110,38 @@ class Usage:
             return await self._whole(zone_id, hosts, began)
         uses = known.uses
         stale = [host for host in hosts if host.id not in uses or uses[host.id].version != host.alloc_version]
-        uses |= await self._of_hosts(stale)
+        await self._refresh(uses, stale)
         return uses
 
     async def _whole(self, zone_id: int, hosts: Sequence[Host], began: float) -> dict[int, HostUse]:
-        uses = await self._of_hosts(hosts)
+        known = self._zones.get(zone_id)
+        uses = dict(known.uses) if known is not None else {}
+        await self._refresh(uses, hosts)
+        for host_id in uses.keys() - {host.id for host in hosts}:
+            del uses[host_id]
         now = self._clock.monotonic()
         self._zones[zone_id] = _Zone(now + max(_KEPT_SECONDS, (now - began) * _SHARE_OF_TIME), uses)
         return uses
+
+    async def _refresh(self, uses: dict[int, HostUse], hosts: Sequence[Host]) -> None:
+        """Read what runs on `hosts` into `uses`, and tell of those that have more room than was known."""
+        if not self._underway:
+            self._forgotten.clear()
+        self._underway += 1
+        try:
+            fresh = await self._of_hosts(hosts)
+        finally:
+            self._underway -= 1
+        freed = set()
+        for host_id, use in fresh.items():
+            before = uses.get(host_id)
+            if before is not None and before.version != _READ_AGAIN and use.leaves_more_than(before):
+                freed.add(host_id)
+            if host_id in self._forgotten:
+                use.version = _READ_AGAIN  # perhaps read before what it was forgotten for
+        uses |= fresh
+        if freed:
+            self.on_freed(freed)
 
     async def _of_hosts(self, hosts: Sequence[Host]) -> dict[int, HostUse]:
         """Read in parts: one reading of 200,000 VMs would never end within the time that a reading has."""
@@ -117,9 +154,11 @@ class Usage:
 
     def forget(self, host: Host) -> None:
         """Its VMs changed otherwise: read it again when it is asked for."""
+        self._forgotten.add(host.id)
         zone = self._zones.get(host.data_center_id)
-        if zone is not None:
-            zone.uses.pop(host.id, None)
+        use = zone.uses.get(host.id) if zone is not None else None
+        if use is not None:
+            use.version = _READ_AGAIN
 
     def booked(self, versions: Mapping[int, int], placed: Sequence[tuple[Vm, Host]]) -> None:
         """This server stored runs of VMs; `versions` are the targets' new allocation versions, by host id.

@@ -122,7 +122,7 @@ class VmExplainer:
         ahead = work.time_to_try - self._desk.clock.wall()
         said = f": {vm.reason}" if vm.reason else ""
         if ahead > 0.05:
-            return [f"the next look for a host, in {ahead:.1f} s{said}"]
+            return [f"the next look for a host, in {ahead:.1f} s at the latest{said}"]
         return [f"a host to be chosen, at the next plan{said}"]
 
     def _host_waits(self, vm: Vm, opened: list[Permit]) -> list[str]:

@@ -172,8 +172,6 @@ async def _moved(job: Job, vm: Vm, old: Permit, new: Permit, source: Host, targe
             event,
         ]
     )  # fmt: skip
-    for host in (source, target):
-        job.desk.usage.forget(host)
 
 
 async def _arrived(

@@ -170,7 +170,8 @@ async def stop_vm(job: Job, vm: Vm, graceful: bool) -> bool:
     _not_on_its_way(vm)
     if permit is None or permit.state == PermitState.ENDED:
         if vm.state not in (VmState.STOPPED, VmState.ERROR, VmState.DESTROYED, VmState.EXPUNGING):
-            await job.desk.memory.commit([Update(Vm, vm.id, {"state": VmState.STOPPED, "host_id": None})])
+            nowhere = {"state": VmState.STOPPED, "host_id": None, "last_host_id": vm.host_id or vm.last_host_id}
+            await job.desk.memory.commit([Update(Vm, vm.id, nowhere)])
         return True
     host = job.desk.inventory.hosts.get(permit.host_id)
     if host is None:
