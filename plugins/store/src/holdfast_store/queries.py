@@ -1,28 +1,36 @@
-"""From a `Query` to SQL."""
+"""From a `Query` to SQL: a statement for each kind of query, and the values as its parameters.
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+To put a statement together takes longer than SQLite takes to answer it, so those that were made are kept.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from holdfast.errors import InvalidRequest, StoreError
+from holdfast.errors import StoreError
 from holdfast.hooks.store import Query
 from holdfast.model.rows import Row
 
 from holdfast_store.columns import column_of
 from holdfast_store.encoding import Encoding
-from holdfast_store.few_steps import as_lines
-from holdfast_store.tables import TABLES
-
-Condition = sa.ColumnElement[bool]
+from holdfast_store.kinds import ESCAPE, Kind, Term, statement_of, value_name
+from holdfast_store.tables import TABLES, raw_columns
 
 _BOUND_VALUES = 5_000
 """Values of a list that are sent as parameters. Whole numbers beyond that are written into the statement, because
 databases limit the number of parameters (SQLite: 32,766)."""
+_SPECIAL = re.compile(f"[{ESCAPE}%_]")
+_KEPT = 1_000
+"""Statements; those that were not asked for the longest go. The API's lists alone could ask in millions of ways."""
 
 
-def raw_columns(record: type[Row]) -> list[sa.ColumnElement[Any]]:
-    """All columns without SQLAlchemy's conversions: `Reader` makes its own, and can say which row was bad."""
-    return [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in TABLES[record].c]
+class Asked(NamedTuple):
+    """A statement, and the values that it takes."""
+
+    statement: sa.Select[Any]
+    values: dict[str, Any]
 
 
 class Queries:
@@ -30,86 +38,68 @@ class Queries:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._all: dict[tuple[type[Row], bool], sa.Select[Any]] = {}
+        self._statement = lru_cache(_KEPT)(statement_of)
         self._one: dict[type[Row], sa.Select[Any]] = {}
 
-    def one(self, record: type[Row]) -> sa.Select[Any]:
-        """The row whose id is the parameter `row_id`."""
+    def one(self, record: type[Row], row_id: int) -> Asked:
+        """The row with this id."""
         found = self._one.get(record)
         if found is None:
-            table = TABLES[record]
-            found = sa.select(*raw_columns(record)).where(table.c.id == sa.bindparam("row_id"))
+            found = sa.select(*raw_columns(record)).where(TABLES[record].c.id == sa.bindparam("row_id"))
             self._one[record] = found
-        return found
+        return Asked(found, {"row_id": row_id})
 
-    def rows(self, record: type[Row], query: Query, *, lines: bool = False) -> sa.Select[Any]:
-        """The matching rows in order; with `lines` each as the line that `few_steps` reads."""
-        base = self._all.get((record, lines))
-        if base is None:
-            columns = raw_columns(record)
-            base = self._all[record, lines] = sa.select(as_lines(columns)) if lines else sa.select(*columns)
-        statement = base.where(*self._conditions(record, query)).order_by(*self._order(record, query))
-        if query.limit is not None or lines:
-            # Without a limit SQLite might see no reason to sort lines that are only put together.
-            statement = statement.limit(-1 if query.limit is None else query.limit)
-        return statement.offset(query.offset) if query.offset else statement
+    def rows(self, record: type[Row], query: Query) -> Asked:
+        """The matching rows in order."""
+        return self._asked("rows", record, query)
 
-    def count(self, record: type[Row], query: Query) -> sa.Select[Any]:
-        """How many rows match."""
-        return sa.select(sa.func.count()).select_from(TABLES[record]).where(*self._conditions(record, query))
+    def text(self, record: type[Row], query: Query) -> Asked:
+        """The matching rows in order, all of them as the one text that `few_steps` reads."""
+        return self._asked("text", record, query)
 
-    def _order(self, record: type[Row], query: Query) -> Iterator[sa.ColumnElement[Any]]:
-        table = TABLES[record]
-        for word in (*query.order, "id"):
-            column = table.c[column_of(record, word.removeprefix("-")).name]
-            yield column.desc() if word.startswith("-") else column.asc()
+    def count(self, record: type[Row], query: Query) -> Asked:
+        """How many rows match, `limit` and `offset` aside."""
+        return self._asked("count", record, query)
 
-    def _conditions(self, record: type[Row], query: Query) -> Iterator[Condition]:
-        for name, value in query.equal.items():
-            yield self._equal(record, name, value)
-        for name, values in query.among.items():
-            yield self._among(record, name, values)
-        for name, value in query.unequal.items():
-            yield self._unequal(record, name, value)
-        for name, bound in query.below.items():
-            yield self._bounded(record, name, bound, lambda column, limit: column < limit)
-        for name, bound in query.above.items():
-            yield self._bounded(record, name, bound, lambda column, limit: column > limit)
+    def _asked(self, wanted: str, record: type[Row], query: Query) -> Asked:
+        terms, values = [], {}
+        for place, (term, value) in enumerate(self._terms(record, query)):
+            terms.append(term)
+            if value is not None:
+                values[value_name(place)] = value
+        if wanted == "count":
+            return Asked(self._statement(Kind(record, wanted, tuple(terms))), values)
+        if query.limit is not None:
+            values["limit"] = query.limit
+        if query.offset:
+            values["offset"] = query.offset
+        kind = Kind(record, wanted, tuple(terms), tuple(query.order), "limit" in values, "offset" in values)
+        return Asked(self._statement(kind), values)
+
+    def _terms(self, record: type[Row], query: Query) -> Iterator[tuple[Term, Any]]:
+        for word in ("equal", "unequal", "below", "above"):
+            for name, value in getattr(query, word).items():
+                encoded = self._encoded(record, name, value)
+                yield Term(word, (name,), encoded is None), encoded
+        for name, several in query.among.items():
+            yield self._among(record, name, several)
         for text, names in query.containing.items():
-            yield sa.or_(sa.false(), *(self._contains(record, name, text) for name in names))
+            yield Term("containing", tuple(names)), f"%{_SPECIAL.sub(_escaped, text.lower())}%"
 
-    def _equal(self, record: type[Row], name: str, value: Any) -> Condition:
-        column, encoded = self._comparable(record, name, value)
-        return column.is_(None) if encoded is None else column == encoded
-
-    def _unequal(self, record: type[Row], name: str, value: Any) -> Condition:
-        column, encoded = self._comparable(record, name, value)
-        if encoded is None:
-            return column.is_not(None)
-        different: Condition = column != encoded
-        return sa.or_(column.is_(None), different) if column_of(record, name).optional else different
-
-    def _among(self, record: type[Row], name: str, values: Sequence[Any]) -> Condition:
-        encoded = {self._comparable(record, name, value)[1] for value in values}
-        column = TABLES[record].c[column_of(record, name).name]
+    def _among(self, record: type[Row], name: str, values: Sequence[Any]) -> tuple[Term, list[Any]]:
+        encoded = {self._encoded(record, name, value) for value in values}
         present = [value for value in encoded if value is not None]
         in_line = len(present) > _BOUND_VALUES and column_of(record, name).kind == "number"
-        listed = column.in_(sa.bindparam(None, present, expanding=True, literal_execute=in_line))
-        return sa.or_(column.is_(None), listed) if None in encoded else listed
+        return Term("among", (name,), None in encoded, in_line), present
 
-    def _bounded(self, record: type[Row], name: str, bound: Any, compare: Callable[[Any, Any], Condition]) -> Condition:
-        column, encoded = self._comparable(record, name, bound)
-        return sa.false() if encoded is None else compare(column, encoded)
-
-    def _contains(self, record: type[Row], name: str, text: str) -> Condition:
-        if column_of(record, name).kind not in {"text", "json"}:
-            raise InvalidRequest(f"{record.TABLE}.{name} is no text to look into")
-        return sa.func.lower(TABLES[record].c[name]).contains(text.lower(), autoescape=True)
-
-    def _comparable(self, record: type[Row], name: str, value: Any) -> tuple[sa.ColumnElement[Any], Any]:
+    def _encoded(self, record: type[Row], name: str, value: Any) -> Any:
         column = column_of(record, name)
         if value is None:
-            return TABLES[record].c[name], None
+            return None
         if column.kind == "secret":
             raise StoreError(f"{column.place} is encrypted: it can be asked for as None or not None only")
-        return TABLES[record].c[name], self._encoding.encoder(record, name)(value)
+        return self._encoding.encoder(record, name)(value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return ESCAPE + found[0]

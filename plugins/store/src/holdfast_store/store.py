@@ -19,7 +19,7 @@ from holdfast_store.cipher import Cipher
 from holdfast_store.encoding import Encoding
 from holdfast_store.migrate import migrate
 from holdfast_store.options import RETRY_SAFE_OPTION, WRITE_OPTION
-from holdfast_store.queries import Queries
+from holdfast_store.queries import Asked, Queries
 from holdfast_store.reading import Reader
 from holdfast_store.settings import checked_path
 from holdfast_store.vault import Vault
@@ -61,7 +61,7 @@ class SqlStore(Store):
         """The row with this id, or None."""
         if not 0 < row_id <= _LARGEST_ID:
             return None
-        raw = self._read(record, self._queries.one(record), {"row_id": row_id})
+        raw = self._read(record, self._queries.one(record, row_id))
         rows = self._reader(record).rows(raw)
         return rows[0] if rows else None
 
@@ -116,15 +116,13 @@ class SqlStore(Store):
             failures.commit(connection, transaction)
             return ids
 
-    def _read(
-        self, record: type[Row], statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[Any]:
+    def _read(self, record: type[Row], asked: Asked) -> Sequence[Any]:
         """All rows of one statement, asked again if the server was lost meanwhile and another one can answer."""
         doing = f"read {record.TABLE}"
         for _ in range(_ATTEMPTS):
             try:
                 with failures.translated(doing), self._bound().connect() as connection:
-                    return connection.execute(statement, parameters).fetchall()
+                    return connection.execute(asked.statement, asked.values).fetchall()
             except failures.LostRace:
                 continue
         raise StoreUnavailable(f"cannot {doing}: the connection to the database broke again and again")
@@ -133,10 +131,10 @@ class SqlStore(Store):
         """The raw rows, read in one step; None where that cannot be."""
         if not few_steps.knows(self._bound().dialect) or not few_steps.fits_a_text(record):
             return None
-        statement = few_steps.as_one_text(self._queries.rows(record, query, lines=True))
+        asked = self._queries.text(record, query)
         with failures.translated(f"read {record.TABLE}"), self._bound().connect() as connection:
             try:
-                return few_steps.rows_of(connection.execute(statement).scalar())
+                return few_steps.rows_of(connection.execute(asked.statement, asked.values).scalar())
             except sa.exc.DBAPIError as problem:
                 if not few_steps.is_beyond_a_text(problem):
                     raise

@@ -32,6 +32,11 @@ TABLES: dict[type[Row], sa.Table] = {record: _table(record) for record in RECORD
 """The table of each record."""
 
 
+def raw_columns(record: type[Row]) -> list[sa.ColumnElement[Any]]:
+    """All columns without SQLAlchemy's conversions: `Reader` makes its own, and can say which row was bad."""
+    return [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in TABLES[record].c]
+
+
 def as_sent(record: type[Row], name: str, dialect: sa.Dialect) -> Callable[[Any], Any]:
     """What SQLAlchemy does to a value of this column before it hands that to the driver."""
     return TABLES[record].c[name].type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
