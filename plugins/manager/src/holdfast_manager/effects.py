@@ -31,6 +31,7 @@ from holdfast.hooks.provider import ActionOutcome, HaProvider
 from holdfast.hooks.store import Change, OwnedBy, Update
 from holdfast.model import (
     Evidence,
+    HAEvent,
     HAState,
     Host,
     HostStatus,
@@ -40,6 +41,7 @@ from holdfast.model import (
     ResourceState,
 )
 
+from holdfast_manager.census import UNWATCHED
 from holdfast_manager.degraded_alert import DegradedAlert
 from holdfast_manager.desk import Desk
 from holdfast_manager.disks_of_hosts import DisksOfHosts
@@ -101,16 +103,29 @@ class Effects:
                         "HA.FENCE", text, resource=actor.host.uuid, level="WARN", evidence=evidence
                     )
                 )
-            elif isinstance(decision, Moved) and decision.target is HAState.SUSPECT:
-                changes += self._status(actor, HostStatus.DISCONNECTED)
-            elif isinstance(decision, Moved) and decision.target is HAState.AVAILABLE and actor.record.state:
-                changes += self._status(actor, HostStatus.UP)
+            elif isinstance(decision, Moved):
+                changes += self._status(actor, decision)
         return changes
 
-    def _status(self, actor: "HostActor", status: HostStatus) -> list[Change]:
-        if actor.host.status in (status, HostStatus.CONNECTING):
+    def _status(self, actor: "HostActor", move: Moved) -> list[Change]:
+        """Disconnected once it is suspected, Up once it is back. What the row said when it was last read does not count
+        for a host in doubt: it may have gone and come since."""
+        was = actor.record.state
+        if move.target is HAState.SUSPECT:
+            status = HostStatus.DISCONNECTED
+        elif move.target is HAState.AVAILABLE and was is not None and self._answers(actor, move):
+            status = HostStatus.UP
+        else:
+            return []
+        settled = was in UNWATCHED and actor.host.status == status
+        if settled or actor.host.status == HostStatus.CONNECTING:
             return []
         return [Update(Host, actor.host.id, {"status": status, "mgmt_server_id": self._desk.msid})]
+
+    def _answers(self, actor: "HostActor", move: Moved) -> bool:
+        """Available says that host HA is on and nothing is suspected yet, which a silent host may well be."""
+        heard = self._desk.links.heard_within(actor.host.uuid, self._desk.silent_after())
+        return heard or move.event is HAEvent.HEALTH_CHECK_PASSED
 
     async def _quarantine(self, actor: "HostActor") -> list[Change]:
         """No starts on this host from here on. `alloc_version` makes any start that is being planned fail (S8)."""
