@@ -81,8 +81,15 @@ class Runs:
         opened = await self.open_permits([place.vm.id for place in placed])
         for place in placed:
             blocking = uncovered(place.vm.uuid, opened.get(place.vm.id, []), (), {})
+            if any(one.permit.run_epoch > place.vm.run_epoch for one in blocking):
+                raise Conflict(f"VM {place.vm.name} was started by somebody else meanwhile")
             if blocking:
-                raise InvalidRequest(f"VM {place.vm.name} is not started: {blocking[0].why}")
+                run = blocking[0].permit
+                host = self._desk.inventory.hosts.get(run.host_id)
+                where = f"host {host.name}" if host else "a host that is gone"
+                raise InvalidRequest(
+                    f"VM {place.vm.name} is not started: its run {run.run_epoch} on {where} may still be live"
+                )
         changes: list[Change] = []
         for guard in {place.guard.id: place.guard for place in placed}.values():
             changes.append(OwnedBy(guard.id, self._epoch(guard)))

@@ -95,7 +95,8 @@ async def _set_state(job: Job, host: Host, state: ResourceState, seen: Host | No
     fresh = seen or await job.host("id")
     epoch = job.desk.epoch(host)
     values = {"resource_state": state, "alloc_version": fresh.alloc_version + 1}
-    event = job.desk.journal.event("MAINT.PREPARE", f"host {host.name}: {state}", resource=host.uuid)
+    kind = "MAINT.PREPARE" if state in MAINTENANCE_STATES else "MAINT.CANCEL"
+    event = job.desk.journal.event(kind, f"host {host.name}: {state}", resource=host.uuid)
     changes: list[Change] = [Update(Host, host.id, values, {"alloc_version": fresh.alloc_version}), event]
     await job.desk.memory.commit([OwnedBy(host.id, epoch), *changes] if epoch else changes)
     await job.manager.refresh_inventory()

@@ -5,14 +5,29 @@ from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, Unsupported
-from holdfast.hooks.store import Insert, OwnedBy, Update
-from holdfast.model import AsyncJob, Host, Json, Permit, PermitGrant, PermitState, Proof, ProofKind, Vm, VmState
+from holdfast.hooks.store import Insert, OwnedBy, Query, Update
+from holdfast.model import (
+    AsyncJob,
+    Host,
+    JobStatus,
+    Json,
+    Permit,
+    PermitGrant,
+    PermitState,
+    Proof,
+    ProofKind,
+    Vm,
+    VmState,
+)
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.runs import host_report, refused
 
 log = logging.getLogger("holdfast.manager.jobs")
+
+_MOVERS = ("migrateVirtualMachine", "prepareHostForMaintenance")
+_LOOK_SECONDS = 0.5
 
 
 def _shown(vm: Vm) -> dict[str, Any]:
@@ -39,8 +54,11 @@ async def _order_move(job: Job) -> dict[str, Any]:
     vm, permit = await job.manager.runs.newest((await job.vm("virtualmachineid")).id)
     if permit is not None and permit.state == PermitState.RUNNING and _moved_by(job) == permit.run_epoch:
         return _shown(vm)  # by this very job, whose end was not stored
-    if vm.state == VmState.MIGRATING and permit is not None and await _go_on(job, vm, permit):
-        return _shown(vm)
+    if vm.state == VmState.MIGRATING and permit is not None:
+        if await _moved_by_another(job, vm, permit):
+            raise InvalidRequest(f"VM {vm.name} is being moved from one host to another: wait until that ends")
+        if await _go_on(job, vm, permit):
+            return _shown(vm)
     if _moved_by(job) is not None:
         raise JobFailed(530, f"VM {vm.name} was not moved: {vm.reason or f'it is {vm.state}'}")
     if permit is None or permit.state != PermitState.RUNNING or vm.state != VmState.RUNNING:
@@ -56,6 +74,18 @@ async def _order_move(job: Job) -> dict[str, Any]:
 def _moved_by(job: Job) -> object:
     """The run that this job last permitted at a target."""
     return from_json(job.row.step).get("run")
+
+
+async def _moved_by_another(job: Job, vm: Vm, new: Permit) -> bool:
+    """Whether another job, which has not ended, makes this move: what it does is not lost, and not ours to end."""
+    query = Query(equal={"job_status": JobStatus.PENDING}, among={"job_cmd": _MOVERS})
+    others = [row for row in await job.desk.memory.select(AsyncJob, query) if row.id != job.row.id]
+    return any(from_json(row.step) == _step(vm, new.run_epoch) for row in others)
+
+
+def _step(vm: Vm, run_epoch: int) -> dict[str, object]:
+    """What a job notes of the move that it makes."""
+    return {"run": run_epoch, "vm": vm.id}
 
 
 async def _go_on(job: Job, vm: Vm, new: Permit) -> bool:
@@ -77,6 +107,13 @@ async def _go_on(job: Job, vm: Vm, new: Permit) -> bool:
 async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
     """Move one VM off a host that goes into maintenance; a hypervisor that cannot move it stops and starts it."""
     vm, permit = await job.manager.runs.newest(vm.id)
+    left = job.desk.inventory.settings.number("ha.vm.start.timeout")
+    while vm.state == VmState.MIGRATING and permit is not None and await _moved_by_another(job, vm, permit):
+        if left <= 0:
+            raise InvalidRequest("another order moves it, and that does not end")
+        await job.manager.hosts.pause(_LOOK_SECONDS)
+        left -= _LOOK_SECONDS
+        vm, permit = await job.manager.runs.newest(vm.id)
     if vm.state == VmState.MIGRATING and permit is not None:
         with suppress(JobFailed, _AnothersHost):
             await _go_on(job, vm, permit)
@@ -141,7 +178,7 @@ async def _permit_move(job: Job, vm: Vm, permit: Permit, source: Host, target: H
                 {"alloc_version": fresh.alloc_version, "resource_state": "Enabled"},
             ),
             Update(Vm, vm.id, values, {"run_epoch": vm.run_epoch, "update_count": vm.update_count}),
-            Update(AsyncJob, job.row.id, {"step": as_json({"run": run})}),
+            Update(AsyncJob, job.row.id, {"step": as_json(_step(vm, run))}),
             Insert(
                 Permit(
                     vm_id=vm.id, run_epoch=run, host_id=target.id, owner_epoch=epoch, proof_kind=ProofKind.AGENT_REPORT,

@@ -47,6 +47,8 @@ _LOOK_SECONDS = 1.0
 _MOST_AT_ONCE = 64
 _TRIES = 5
 _RETRY_SECONDS = 0.1
+_GRAIN_SECONDS = 0.001
+"""Stores keep moments to the millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +167,21 @@ class JobRunner:
         }  # fmt: skip
         failed = ended.status == JobStatus.FAILURE
         text = f"{row.job_cmd}: {ended.result['errortext']}" if failed else f"{row.job_cmd} completed"
-        scheduled = await self._desk.memory.select(
-            Event, Query(equal={"resource_id": row.instance_uuid, "state": "Scheduled"}, order=("-id",), limit=1)
-        )
-        kind = scheduled[0].type if scheduled else row.job_cmd
+        kind = await self._event_type(row)
         event = self._desk.journal.event(
             kind, text, resource=row.instance_uuid, of=row.instance_type, level="ERROR" if failed else "INFO",
             user=row.user_id, account=row.account_id,
         )  # fmt: skip
         await self._desk.memory.commit([Update(AsyncJob, row.id, values, {"job_status": JobStatus.PENDING}), event])
+
+    async def _event_type(self, row: AsyncJob) -> str:
+        """That of the event that tells of the order: the last one about its resource that the job came after."""
+        ordered = Query(
+            equal={"resource_id": row.instance_uuid, "state": "Scheduled"},
+            below={"created": row.created + _GRAIN_SECONDS}, order=("-id",), limit=1,
+        )  # fmt: skip
+        found = await self._desk.memory.select(Event, ordered)
+        return found[0].type if found else row.job_cmd
 
 
 def _code(problem: HoldfastError) -> int:

@@ -42,6 +42,8 @@ async def _start(job: Job) -> dict[str, Any] | None:
     vm, permit = await job.manager.runs.newest((await job.vm()).id)
     _not_on_its_way(vm)
     if permit is not None and permit.state != PermitState.ENDED:
+        if vm.state == VmState.STOPPING:
+            raise InvalidRequest(f"VM {vm.name} is being stopped: start it once it is Stopped")
         return await _go_on(job, vm, permit)
     if vm.state not in (VmState.STOPPED, VmState.ERROR):
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a stopped VM can be started")
@@ -183,6 +185,9 @@ async def stop_vm(job: Job, vm: Vm, graceful: bool) -> bool:
     try:
         await job.manager.runs.stop(vm, host, permit.run_epoch, graceful)
     except HoldfastError as problem:
+        _, newest = await job.manager.runs.newest(vm.id)
+        if newest is None or newest.state == PermitState.ENDED:
+            return True  # its host was proven dead, or said that it ended, while the answer was awaited
         text = f"VM {vm.name} could not be stopped on host {host.name}: {problem}; its run ends when the host answers"
         raise JobFailed(530, text) from problem
     text = "stopped by order"
