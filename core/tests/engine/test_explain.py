@@ -208,6 +208,15 @@ def test_a_fenced_host_says_how_it_comes_back() -> None:
     assert told(bed) == ("its agent to answer; then it returns to service",)
 
 
+def test_a_fenced_host_that_answered_and_fell_silent_again_has_to_answer_first() -> None:
+    """Neither its reason nor what it waits for claim that it answers."""
+    bed = in_state(HAState.FENCED)
+    bed.tell(Heard())
+    bed.tell(Silent(link(Opinion.DEAD, bed.now)))
+    assert told(bed) == ("its agent to answer; then cancel its maintenance to return it",)
+    assert "silent again" in bed.host.reason
+
+
 def test_an_ineligible_host_says_what_the_provider_misses() -> None:
     """The provider's own reason."""
     assert told(in_state(HAState.INELIGIBLE)) == ("the provider to say that HA can work: no neighbour",)

@@ -110,6 +110,34 @@ def test_a_hung_host_is_fenced_and_comes_back(bed: Bed) -> None:
     bed.check_once()
 
 
+def test_what_a_fenced_host_is_said_to_wait_for_is_stored_as_it_changes(bed: Bed) -> None:
+    """Those who read the row, or ask a server that does not own the host, are told what is so."""
+
+    def stored() -> tuple[str, str]:
+        return json.loads(bed.ha(1).waiting_for)[0], bed.ha(1).reason
+
+    bed.machine("h1").power_off("power loss")
+    bed.run_until(lambda: bed.state(1) == HAState.FENCED, 20)
+    fenced = bed.ha(1).reason
+    assert stored() == ("its agent to answer; then cancel its maintenance to return it", fenced)
+    bed.run_until(lambda: bed.machine("h1").condition == "up", 60)
+    bed.run(5)
+    assert stored()[0] == "the host answers again: cancel its maintenance to return it"
+    assert "the host answers again" in stored()[1]
+    bed.machine("h1").power_off("power loss")
+    bed.run(5)
+    assert stored()[0] == "its agent to answer; then cancel its maintenance to return it"
+    assert bed.outcome(bed.job("cancelHostMaintenance", 1, id=1)).job_status == 1
+    bed.run(3)
+    assert stored()[0] == "its agent to answer; then it returns to service"
+    writes = bed.ha(1).update_count
+    bed.run(30)
+    assert bed.ha(1).update_count == writes
+    bed.crash(bed.owner("h1"))
+    bed.run(30)
+    assert (stored()[0], bed.ha(1).update_count) == ("its agent to answer; then it returns to service", writes)
+
+
 def test_a_host_that_an_operator_ordered_off_stays_off(bed: Bed) -> None:
     """The power-on after a fence respects an operator's last order."""
     bed.add_vms(1)

@@ -209,7 +209,7 @@ def _stage(host: HostHa, fence: Fence, now: float, policy: HostPolicy) -> str:
 def _fenced(host: HostHa) -> str:
     if not host.maintenance:
         return "its agent to answer; then it returns to service"
-    if host.reason.startswith("the host answers again"):
+    if not host.silent and host.reason.startswith("the host answers again"):
         return "the host answers again: cancel its maintenance to return it"
     return "its agent to answer; then cancel its maintenance to return it"
 

@@ -43,6 +43,8 @@ _WATCHED = frozenset({HAState.SUSPECT, HAState.CHECKING, HAState.DEGRADED})
 _QUIET = frozenset({None, HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED})
 _READ_IN = frozenset({Stage.READING, Stage.LOOKING})
 _NOTHING: tuple[Decision, ...] = ()
+_ANSWERS = "the host answers again; cancel its maintenance to return it to service"
+_ANSWERED = "the host was fenced, answered again, and is silent again"
 
 
 def step(
@@ -93,7 +95,7 @@ def _alive(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: str
     if host.state is HAState.FENCING:
         return fencing.survived(host, now, evidence, reason)
     if host.state is HAState.FENCED and host.maintenance:
-        return host._replace(reason="the host answers again; cancel its maintenance to return it to service"), _NOTHING
+        return host._replace(reason=_ANSWERS), _NOTHING
     if host.state is HAState.AVAILABLE:
         return host._replace(samples=Samples(), recoveries=0, held="", reason=""), _NOTHING
     host, decisions = move(host, HAEvent.HEALTH_CHECK_PASSED, now, reason, evidence)
@@ -106,7 +108,12 @@ def _silent(host: HostHa, seen: Silent, now: float, policy: HostPolicy, domains:
     if host.state in _QUIET:
         # Should it be watched from now on, and be silent still, that is what its suspicion rests on.
         host = host._replace(health_evidence=(seen.evidence,))
-    return _failed(host._replace(silent=True), now, (seen.evidence,))
+    return _failed(_hushed(host), now, (seen.evidence,))
+
+
+def _hushed(host: HostHa) -> HostHa:
+    reason = _ANSWERED if host.state is HAState.FENCED and host.reason == _ANSWERS else host.reason
+    return host._replace(silent=True, reason=reason)
 
 
 def _failed(host: HostHa, now: float, evidence: tuple[Evidence, ...]) -> Step:
@@ -123,8 +130,9 @@ def _health_seen(host: HostHa, seen: HealthSeen, now: float, policy: HostPolicy,
         return host, _NOTHING
     found = verdict.health(seen.evidence, now)
     chassis, chassis_evidence = verdict.power(seen.evidence, now)
-    silent = host.silent or found.opinion is Opinion.DEAD
-    host = host._replace(health_busy=False, health_evidence=seen.evidence, silent=silent)
+    host = host._replace(health_busy=False, health_evidence=seen.evidence)
+    if found.opinion is Opinion.DEAD:
+        host = _hushed(host)
     if found.opinion is Opinion.ALIVE:
         host = host._replace(health_due=now + (host.poll_every or policy.activity_interval), silent=False)
         return _alive(host, now, found.carried_by, _sentence(found.carried_by))

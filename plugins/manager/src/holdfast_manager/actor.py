@@ -37,7 +37,7 @@ from holdfast.engine.policy import HostPolicy
 from holdfast.engine.resumption import memory, resume
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
 from holdfast.hooks.store import Change, OwnedBy, Update
-from holdfast.model import HaConfig, HAEvent, HAState, Host
+from holdfast.model import MAINTENANCE_STATES, HaConfig, HAEvent, HAState, Host, Json
 
 from holdfast_manager import degraded_alert, stuck_alert
 from holdfast_manager.journal import as_json, from_json
@@ -89,6 +89,8 @@ class HostActor:
         self._light_flush_at = 0.0
         self._light_kept = 0
         self._light_again_at = 0.0
+        self._words = Json("[]")
+        """What the batch that is being written says that the host waits for."""
 
     @property
     def busy(self) -> bool:
@@ -127,6 +129,9 @@ class HostActor:
         self.keep = {key: value for key, value in kept.items() if key in _KEPT}
         state = _state(self.row.ha_state)
         self._record, decisions = resume(self.host.uuid, state, kept, self.desk.clock.monotonic(), self.policy())
+        if state is HAState.FENCED:
+            in_maintenance = self.host.resource_state in MAINTENANCE_STATES
+            self._record = self._record._replace(reason=self.row.reason, maintenance=in_maintenance)
         self.stored_state = self.row.ha_state
         self._light = []
         self._publish()
@@ -230,6 +235,9 @@ class HostActor:
                 after, decisions = step(self._record, observation, now, self.policy(), self.domains())
             if decisions:
                 await self._write(after, decisions)
+            elif self._is_told_otherwise(after):
+                await self.desk.memory.commit(self._state_change(after))
+                self._stored(after)
         except (Conflict, OutcomeUnknown) as problem:
             log.warning("host %s: a step was not stored, taking it up again: %s", self.host.name, problem)
             self.desk.spawn(self.hosts.reread(self))
@@ -243,6 +251,12 @@ class HostActor:
             self._publish()
         self._schedule()
         return decisions
+
+    def _is_told_otherwise(self, after: HostHa) -> bool:
+        """Whether the row says of a fenced host what is so no more: its words change without any transition."""
+        if after.state is not HAState.FENCED or self.stored_state != after.state:
+            return False
+        return (self.row.reason, self.row.waiting_for) != (after.reason, self._waiting(after))
 
     def _publish(self) -> None:
         self.desk.states[self.host.id] = self._record.state
@@ -296,14 +310,17 @@ class HostActor:
         self._light_again_at = now + _LIGHT_SECONDS
 
     def _state_change(self, after: HostHa) -> list[Change]:
-        waiting = waiting_for(after, self.desk.clock.monotonic(), self.policy(), self.domains())
+        self._words = self._waiting(after)
         values = {
             "ha_state": after.state, "update_count": self.row.update_count + 1, "update_time": self.desk.journal.now(),
-            "reason": after.reason, "waiting_for": as_json(list(waiting)),
+            "reason": after.reason, "waiting_for": self._words,
             "incident": as_json({**memory(after), **self.keep}), "mgmt_server_id": self.desk.msid,
         }  # fmt: skip
         expect = {"update_count": self.row.update_count, "ha_state": self.stored_state, "enabled": self.row.enabled}
         return [OwnedBy(self.host.id, self.epoch), Update(HaConfig, self.row.id, values, expect)]
+
+    def _waiting(self, record: HostHa) -> Json:
+        return as_json(list(waiting_for(record, self.desk.clock.monotonic(), self.policy(), self.domains())))
 
     def _rows(self, moves: list[Moved]) -> list[Change]:
         rows: list[Change] = [self.desk.journal.transition(self.host.id, move, self.epoch) for move in moves]
@@ -321,7 +338,7 @@ class HostActor:
     def _stored(self, after: HostHa) -> None:
         self.row = replace(
             self.row, ha_state=after.state, update_count=self.row.update_count + 1, reason=after.reason,
-            incident=as_json({**memory(after), **self.keep}),
+            waiting_for=self._words, incident=as_json({**memory(after), **self.keep}),
         )  # fmt: skip
         self.stored_state = after.state
 
