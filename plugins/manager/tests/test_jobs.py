@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from holdfast.errors import Conflict, OutcomeUnknown
 from holdfast.hooks.store import Query
-from holdfast.model import AsyncJob, HAState, JobStatus, Permit, PermitState, ResourceState, VmState
+from holdfast.model import AsyncJob, HaConfig, HAState, JobStatus, Permit, PermitState, ResourceState, VmState
 from holdfast.model.states import GuestState
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.physics import Physics
@@ -244,6 +244,43 @@ def test_a_stop_that_the_host_did_not_hear_is_made_up_for(make_bed: Callable[...
     bed.mend("agent", owner, "h1")
     bed.run_until(lambda: bed.vm(vm).state == VmState.STOPPED, 90)
     assert bed.world.live_runs("vm1") == []
+
+
+def test_a_vm_whose_stop_a_silent_host_does_not_confirm_is_not_called_started(make_bed: Callable[..., Bed]) -> None:
+    """The start says that nothing was started, where the VM may still run, and what ends that; so does a reboot."""
+    bed = make_bed(settings={"ha.vm.start.timeout": "3"})
+    vm = bed.add_vm("vm1", 1)
+    bed.edit(HaConfig, bed.ha(1).id, enabled=False)
+    bed.run(3)
+    bed.machine("h1").hang()
+    stop = bed.job("stopVirtualMachine", 1, id=vm)
+    assert bed.outcome(stop).job_status == JobStatus.FAILURE
+    bed.run(3)
+    for command, words in (("startVirtualMachine", "host h1, which does not answer"), ("rebootVirtualMachine", "")):
+        outcome = bed.outcome(bed.job(command, None, id=vm), 3)
+        assert (outcome.job_status, outcome.job_result_code) == (JobStatus.FAILURE, 431)
+        assert words in outcome.job_result
+    bed.machine("h1").unhang()
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STOPPED, 90)
+    assert bed.outcome(bed.job("startVirtualMachine", None, id=vm)).job_status == JobStatus.SUCCESS
+    assert bed.vm(vm).state == VmState.RUNNING
+    bed.check_once()
+
+
+def test_a_start_that_is_ordered_during_a_stop_has_its_turn_after_it(bed: Bed) -> None:
+    """As one job of a VM after the other; a start that comes before the stop gives way to it."""
+    vm = bed.add_vm("vm1", 1)
+    earlier = bed.job("deployVirtualMachine", 2, id=vm)
+    bed.edit(AsyncJob, earlier, job_status=JobStatus.SUCCESS)
+    stop = bed.job("stopVirtualMachine", 1, id=vm)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STOPPING, 10, step=0.01)
+    bed.edit(AsyncJob, earlier, job_status=JobStatus.PENDING)
+    start = bed.job("startVirtualMachine", None, id=vm)
+    assert "wait until that ends" in bed.outcome(earlier).job_result
+    assert bed.outcome(stop).job_status == JobStatus.SUCCESS
+    assert bed.outcome(start).job_status == JobStatus.SUCCESS
+    assert (bed.vm(vm).state, bed.vm(vm).run_epoch) == (VmState.RUNNING, 2)
+    bed.check_once()
 
 
 # --- moving ----------------------------------------------------------------------------------------------------------

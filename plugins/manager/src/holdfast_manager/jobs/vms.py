@@ -18,6 +18,7 @@ from holdfast.model import (
 from holdfast.model.states import OPEN_STEPS
 
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
+from holdfast_manager.jobs.stops_underway import once_stopped
 from holdfast_manager.journal import as_json, from_json
 from holdfast_manager.runs import Placed, host_report, refused
 
@@ -39,11 +40,9 @@ async def _deploy(job: Job) -> dict[str, Any] | None:
 
 
 async def _start(job: Job) -> dict[str, Any] | None:
-    vm, permit = await job.manager.runs.newest((await job.vm()).id)
+    vm, permit = await once_stopped(job)
     _not_on_its_way(vm)
     if permit is not None and permit.state != PermitState.ENDED:
-        if vm.state == VmState.STOPPING:
-            raise InvalidRequest(f"VM {vm.name} is being stopped: start it once it is Stopped")
         return await _go_on(job, vm, permit)
     if vm.state not in (VmState.STOPPED, VmState.ERROR):
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a stopped VM can be started")
@@ -264,7 +263,7 @@ async def _reboot(job: Job) -> dict[str, Any] | None:
     vm, permit = await job.manager.runs.newest((await job.vm()).id)
     if _sent_before(job):
         raise JobFailed(530, _perhaps(vm, "the management server that sent it lost track of it"))
-    if permit is None or permit.state != PermitState.RUNNING:
+    if permit is None or permit.state != PermitState.RUNNING or vm.state != VmState.RUNNING:
         raise InvalidRequest(f"VM {vm.name} is {vm.state}: only a running VM can be rebooted")
     host = job.desk.inventory.hosts.get(permit.host_id)
     if host is None or not job.desk.membership.owns(host.uuid):
