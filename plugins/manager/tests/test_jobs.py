@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from holdfast.errors import Conflict, OutcomeUnknown
 from holdfast.hooks.store import Query
-from holdfast.model import AsyncJob, HaConfig, HAState, JobStatus, Permit, PermitState, ResourceState, VmState
+from holdfast.model import AsyncJob, HaConfig, HAState, Host, JobStatus, Permit, PermitState, ResourceState, VmState
 from holdfast.model.states import GuestState
 from holdfast_simulator.world.happenings import What
 from holdfast_simulator.world.physics import Physics
@@ -414,4 +414,29 @@ def test_maintenance_that_is_cancelled_on_the_way_is_not_gone_on_with(bed: Bed) 
     bed.run(10)
     assert bed.host(1).resource_state == ResourceState.ENABLED
     assert [bed.vm(vm).host_id for vm in (2, 3, 4)] == [1, 1, 1]
+    bed.check_once()
+
+
+@pytest.mark.parametrize("how", ["order", "hand"])
+def test_maintenance_that_is_cancelled_while_its_server_is_dead_is_not_begun_again(
+    make_bed: Callable[..., Bed], how: str
+) -> None:
+    """The job is carried on from where it was, not from its order; a new order is one of its own."""
+    bed = make_bed(servers=1)
+    bed.add_vms(3)
+    preparing = bed.job("prepareHostForMaintenance", 1, id=1)
+    bed.run_until(lambda: bed.vm(1).state == VmState.MIGRATING, 10)
+    bed.crash("ms1")
+    if how == "order":
+        bed.job("cancelHostMaintenance", 1, id=1)
+    else:
+        bed.edit(Host, 1, resource_state=ResourceState.ENABLED)
+    bed.run(3)
+    bed.start("ms1")
+    ended = bed.outcome(preparing)
+    assert (ended.job_status, "was ended meanwhile" in ended.job_result) == (JobStatus.FAILURE, True)
+    bed.run(15)
+    assert bed.host(1).resource_state == ResourceState.ENABLED
+    assert [bed.vm(vm).host_id for vm in (2, 3)] == [1, 1]
+    assert bed.outcome(bed.job("prepareHostForMaintenance", 1, id=1)).job_status == JobStatus.SUCCESS
     bed.check_once()

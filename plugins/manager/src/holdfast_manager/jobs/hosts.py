@@ -4,12 +4,13 @@ from typing import Any
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest
 from holdfast.hooks.store import Change, OwnedBy, Query, Update
-from holdfast.model import MAINTENANCE_STATES, HAState, Host, Permit, PermitState, ResourceState, Vm
+from holdfast.model import MAINTENANCE_STATES, AsyncJob, HAState, Host, Permit, PermitState, ResourceState, Vm
 
 from holdfast_manager.census import SILENT
 from holdfast_manager.jobs.drill import pending_drill
 from holdfast_manager.jobs.job import Handler, Job, JobFailed
 from holdfast_manager.jobs.moves import migrate_away
+from holdfast_manager.journal import as_json, from_json
 
 
 def _shown(host: Host) -> dict[str, Any]:
@@ -28,8 +29,11 @@ async def _prepare(job: Job) -> dict[str, Any]:
     host = await job.host("id")
     if host.resource_state == ResourceState.MAINTENANCE:
         return _shown(host)
+    if _begun(job):
+        await _still_wanted(job)
     _refuse_in_doubt(job, host)
-    await _set_state(job, host, ResourceState.PREPARE_FOR_MAINTENANCE)
+    note = Update(AsyncJob, job.row.id, {"step": as_json({"maintenance": "begun"})})
+    await _set_state(job, host, ResourceState.PREPARE_FOR_MAINTENANCE, note)
     problems = []
     for vm in await _vms_on(job, host):
         await _still_wanted(job)
@@ -37,17 +41,29 @@ async def _prepare(job: Job) -> dict[str, Any]:
             await migrate_away(job, vm, host)
         except HoldfastError as problem:
             problems.append(f"VM {vm.name}: {problem}")
-    if not problems:
-        problems = [f"VM {vm.name} is {vm.state} there" for vm in await _vms_on(job, host)]
+    problems = problems or await _left(job, host)
     host = await _still_wanted(job)
     try:
-        await _set_state(job, host, ResourceState.ERROR_IN_MAINTENANCE if problems else ResourceState.MAINTENANCE, host)
+        await _set_state(job, host, ResourceState.ERROR_IN_MAINTENANCE if problems else ResourceState.MAINTENANCE)
     except Conflict as problem:
         # Begun again, it would undo what somebody has just ordered.
         raise JobFailed(530, f"host {host.name} was changed while it went into maintenance: {problem}") from problem
     if problems:
-        raise JobFailed(530, f"host {host.name} could not be emptied: {'; '.join(problems)}"[:1000])
+        raise _not_emptied(host, problems)
     return _shown(host)
+
+
+def _begun(job: Job) -> bool:
+    """Whether this very job closed the host already, and is carried on after its server died: each step is noted."""
+    return bool(from_json(job.row.step))
+
+
+async def _left(job: Job, host: Host) -> list[str]:
+    return [f"VM {vm.name} is {vm.state} there" for vm in await _vms_on(job, host)]
+
+
+def _not_emptied(host: Host, problems: list[str]) -> JobFailed:
+    return JobFailed(530, f"host {host.name} could not be emptied: {'; '.join(problems)}"[:1000])
 
 
 def _refuse_in_doubt(job: Job, host: Host) -> None:
@@ -67,6 +83,8 @@ def _refuse_in_doubt(job: Job, host: Host) -> None:
 async def _still_wanted(job: Job) -> Host:
     """The host as it is now. The job ends where its maintenance was cancelled, or turned into a fence, meanwhile."""
     host = await job.host("id")
+    if host.resource_state == ResourceState.ERROR_IN_MAINTENANCE and (left := await _left(job, host)):
+        raise _not_emptied(host, left)
     if host.resource_state != ResourceState.PREPARE_FOR_MAINTENANCE:
         raise JobFailed(530, f"the maintenance of host {host.name} was ended meanwhile: it is {host.resource_state}")
     return host
@@ -87,17 +105,17 @@ async def _cancel(job: Job) -> dict[str, Any]:
     if await pending_drill(job, host):
         raise InvalidRequest(f"a fence drill of host {host.name} is under way: wait until it ends")
     # As it was when no drill was ordered: one that began since has changed it.
-    await _set_state(job, host, ResourceState.ENABLED, host)
+    await _set_state(job, host, ResourceState.ENABLED)
     return _shown(host)
 
 
-async def _set_state(job: Job, host: Host, state: ResourceState, seen: Host | None = None) -> None:
-    fresh = seen or await job.host("id")
+async def _set_state(job: Job, host: Host, state: ResourceState, *more: Change) -> None:
+    """Change the state of the host if nobody has touched it since `host` was read; `Conflict` if somebody has."""
     epoch = job.desk.epoch(host)
-    values = {"resource_state": state, "alloc_version": fresh.alloc_version + 1}
+    values = {"resource_state": state, "alloc_version": host.alloc_version + 1}
     kind = "MAINT.PREPARE" if state in MAINTENANCE_STATES else "MAINT.CANCEL"
     event = job.desk.journal.event(kind, f"host {host.name}: {state}", resource=host.uuid)
-    changes: list[Change] = [Update(Host, host.id, values, {"alloc_version": fresh.alloc_version}), event]
+    changes: list[Change] = [Update(Host, host.id, values, {"alloc_version": host.alloc_version}), event, *more]
     await job.desk.memory.commit([OwnedBy(host.id, epoch), *changes] if epoch else changes)
     await job.manager.refresh_inventory()
 
