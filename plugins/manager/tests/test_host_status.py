@@ -44,3 +44,25 @@ def test_a_host_that_a_reset_did_not_bring_back_is_not_up(make_bed: Callable[...
     seen = _seen_while(bed, lambda: bed.state(1) == HAState.FENCED, 60)
     assert HostStatus.UP not in seen
     assert bed.ha(1).ha_state == HAState.FENCED
+
+
+def test_what_keeps_a_host_where_it_is_is_stored_when_it_changes(bed: Bed) -> None:
+    """A fenced host that answers again waits for its maintenance to be cancelled, no more for its agent."""
+    bed.add_vm("vm1", 1)
+    bed.machine("h1").power_off("power loss")
+    bed.run_until(lambda: bed.state(1) == HAState.FENCED, 30)
+    assert "its agent to answer" in bed.ha(1).waiting_for
+    bed.machine("h1").power_on("repaired")
+    bed.run_until(lambda: bed.host(1).status == HostStatus.UP, 60)
+    bed.run(2)
+    assert "the host answers again: cancel its maintenance" in bed.ha(1).waiting_for
+
+
+def test_the_reason_of_an_ineligible_host_is_the_present_one(bed: Bed) -> None:
+    """What was mended is not held against it any longer."""
+    bed.outcome(bed.job("disableOutOfBandManagementForHost", 1, hostid=1))
+    bed.run_until(lambda: "disabled for host" in bed.ha(1).reason, 10)
+    bed.outcome(bed.job("prepareHostForMaintenance", 1, id=1))
+    bed.outcome(bed.job("enableOutOfBandManagementForHost", 1, hostid=1))
+    bed.run_until(lambda: "aintenance" in bed.ha(1).reason, 10)
+    assert bed.state(1) == HAState.INELIGIBLE

@@ -97,6 +97,8 @@ def test_a_vm_says_what_ha_would_do_with_it(site):
     row = cloud.run(vm, site.first)
     assert "should its host be proved dead" in verdict()
     cloud.set(row, state="Stopping")
+    assert verdict() == "HA does not restart it: it is being stopped by order"
+    cloud.set(row, state="Starting")
     assert "a run of it may still be live" in verdict()
     [work] = cloud.store.commit([Insert(Work(instance_id=row.id, reason="VmCrashed", host_id=row.host_id))])
     assert verdict() == "a restart is under way: it is Scheduled, because of VmCrashed"

@@ -148,3 +148,27 @@ def test_only_simulated_hosts_take_a_script(cloud, host):
     del answers["fence"]
     assert "fence is missing" in cloud.refused("configureSimulatorHAProviderState", hostid=host["id"], **answers)[1]
     assert cloud.rows(HaConfig) == []
+
+
+def test_what_a_host_in_doubt_waits_for_is_told_as_it_is_now(cloud, host):
+    """Seconds that were stored have gone by since: the manager that watches the host knows better, if it is here."""
+    stored = ["fence attempt 2 in 5.0 s"]
+    cloud.set(cloud.configure_ha(host), enabled=True, ha_state="Fencing", waiting_for=json.dumps(stored))
+    live = cloud.api.context.live
+
+    def told():
+        of_host = cloud.one("listHosts", id=host["id"])["hostha"]
+        listed = cloud.one("listHostHAResources", hostid=host["id"])
+        explained = cloud.one("explainHostHA", id=host["id"])
+        assert of_host.get("waitingfor") == listed.get("waitingfor") == explained.get("waitingfor")
+        return of_host.get("waitingfor")
+
+    assert told() == stored
+    live["manager.explain_host"] = lambda _uuid: {"state": "Fencing", "waitingfor": ["fence attempt 2 in 1.2 s"]}
+    assert told() == ["fence attempt 2 in 1.2 s"]
+    live["manager.explain_host"] = lambda _uuid: {"state": "Available", "waitingfor": []}
+    assert told() is None
+    live["manager.explain_host"] = lambda _uuid: {}
+    assert told() == stored
+    live["manager.explain_host"] = lambda _uuid: 1 / 0
+    assert told() == stored

@@ -52,6 +52,8 @@ _LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
 _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
 )
+_REASONED = frozenset({HAState.INELIGIBLE, HAState.FENCED})
+"""States that may last, whose reason is what people look for: a new one is stored although the state stays."""
 _LIGHT_ROWS = 40
 _LIGHT_SECONDS = 60.0
 _RETRY_SECONDS = 0.5
@@ -246,9 +248,11 @@ class HostActor:
             log.warning("host %s: the store does not take a step: %s", self.host.name, problem)
             self.keep = kept
             return None
-        self._record = after
+        told, self._record = self._record.reason, after
         if decisions:
             self._publish()
+        elif after.state in _REASONED and after.reason != told:
+            self.desk.spawn(self._tell_reason())
         self._schedule()
         return decisions
 
@@ -354,6 +358,13 @@ class HostActor:
             self._stored(self._record)
             return True
 
+    async def _tell_reason(self) -> None:
+        """Store why the host is still where it is. Losing that loses no safety, only what is shown."""
+        try:
+            await self.remember()
+        except HoldfastError as problem:
+            self._not_stored("why it is where it is", problem)
+
     async def _flush_light(self) -> None:
         """Store the Suspect-Checking flips that piled up. Losing them loses no safety, only lines of the story."""
         async with self._writing:
@@ -364,9 +375,12 @@ class HostActor:
                 await self.desk.memory.commit([*self._state_change(self._record), *self._rows(moves)])
                 self._stored(self._record)
             except HoldfastError as problem:
-                log.info("host %s: transitions were not stored: %s", self.host.name, problem)
-                if isinstance(problem, (Conflict, OutcomeUnknown)):
-                    self.desk.spawn(self.hosts.reread(self))
+                self._not_stored("transitions", problem)
+
+    def _not_stored(self, what: str, problem: HoldfastError) -> None:
+        log.info("host %s: not stored: %s: %s", self.host.name, what, problem)
+        if isinstance(problem, (Conflict, OutcomeUnknown)):
+            self.desk.spawn(self.hosts.reread(self))
 
 
 def _state(text: str | None) -> HAState | None:

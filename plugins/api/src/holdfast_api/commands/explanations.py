@@ -1,8 +1,5 @@
 """Why a host or a VM is as it is: read from what was stored, with what a management server of this process sees."""
 
-import logging
-from typing import Any
-
 from holdfast.hooks.store import Query
 from holdfast.model import HaConfig, HaTransition, Host, Permit, PermitState, StoragePool, Vm, VmState, Work
 
@@ -13,11 +10,10 @@ from holdfast_api.fields import Answer
 from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.certificates import certificates_that_end
 from holdfast_api.responses.explanations import permit_history, story, work_item
-from holdfast_api.responses.host_ha import ha_answer, ha_by_host
+from holdfast_api.responses.host_ha import ha_by_host, ha_now, live_part
 from holdfast_api.responses.out_of_band import fence_readiness, oobm_answer
 from holdfast_api.switches import HA, devices_of, switched_off
 
-logger = logging.getLogger(__name__)
 _TRANSITIONS = 50
 _RUNS = 50
 _WORK = 10
@@ -37,7 +33,7 @@ def explain_host_ha(call: Call) -> Answer:
     host = call.row("id", Host)
     row, devices = ha_by_host(call, [host.id]).get(host.id), devices_of(call, host)
     newest = Query(equal={"host_id": host.id}, order=("-id",), limit=_TRANSITIONS)
-    return ha_answer(row, host.uuid) | {
+    return ha_now(call, row, host, host.uuid) | {
         "hostname": host.name,
         "state": str(host.status),
         "resourcestate": str(host.resource_state),
@@ -56,7 +52,7 @@ def explain_host_ha(call: Call) -> Answer:
             *zone_warnings(call, [host.data_center_id]).values(),
             *certificates_that_end(call, [host]).values(),
         ],
-        "live": _live(call, "manager.explain_host", host.uuid),
+        "live": live_part(call, "manager.explain_host", host.uuid),
     }
 
 
@@ -107,7 +103,7 @@ def explain_virtual_machine_ha(call: Call) -> Answer:
         "permits": permit_history(call, permits),
         "work": [work_item(row) for row in work],
         "hawarnings": list(zone_warnings(call, [vm.data_center_id]).values()),
-        "live": _live(call, "manager.explain_vm", vm.uuid),
+        "live": live_part(call, "manager.explain_vm", vm.uuid),
     }
 
 
@@ -121,21 +117,10 @@ def _verdict(call: Call, vm: Vm, work: list[Work], live_run: bool) -> str:
     pool = call.store.get(StoragePool, vm.pool_id) if vm.pool_id is not None else None
     if pool is not None and pool.scope == "HOST":
         return "HA does not restart it elsewhere: its disk is on the local storage of its host"
+    if vm.state == VmState.STOPPING:
+        return "HA does not restart it: it is being stopped by order"
     if vm.state == VmState.RUNNING:
         return "it runs; should its host be proved dead, HA restarts it elsewhere"
     if live_run:
         return "a run of it may still be live; HA starts it elsewhere only once that run is proved to be over"
     return f"it is {vm.state}, and nothing asks for a restart"
-
-
-def _live(call: Call, name: str, uuid: str) -> dict[str, Any] | None:
-    explain = call.context.live.get(name)
-    if explain is None:
-        return None
-    try:
-        found = explain(uuid)
-    except Exception:
-        # What is stored explains much already; a manager that stumbles must not hide it.
-        logger.warning("%s cannot explain %s", name, uuid, exc_info=True)
-        return None
-    return found if isinstance(found, dict) and found else None

@@ -10,7 +10,7 @@ from holdfast_api.hypervisors import HYPERVISORS
 from holdfast_api.ordering import host_job, place_job
 from holdfast_api.providers import installed_providers
 from holdfast_api.registry import Parameter, command
-from holdfast_api.responses.host_ha import ha_answer, ha_by_host
+from holdfast_api.responses.host_ha import ha_by_host, ha_now
 from holdfast_api.rows import by_id
 
 _HYPERVISORS = (*HYPERVISORS, "Unknown")
@@ -163,7 +163,9 @@ def list_host_ha_resources(call: Call) -> Listing:
     rows = call.store.select(HaConfig, Query(equal=equal, order=("id",)))
     hosts = by_id(call.store, Host, (row.resource_id for row in rows))
     shown = [(row, hosts.get(row.resource_id)) for row in rows]
-    return Listing.of([ha_answer(row, one.uuid) for row, one in shown if one is not None and one.removed is None])
+    return Listing.of(
+        [ha_now(call, row, one, one.uuid) for row, one in shown if one is not None and one.removed is None]
+    )
 
 
 @command(

@@ -1,6 +1,7 @@
 """Host HA of hosts, its providers, and the transitions that the simulator's provider records."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ from holdfast_api.rows import among
 if TYPE_CHECKING:
     from holdfast_api.call import Call
 
+logger = logging.getLogger(__name__)
+
+_IN_DOUBT = frozenset(HAState) - {HAState.AVAILABLE, HAState.INELIGIBLE, HAState.DISABLED}
+
 HOST_HA_FIELDS = (
     Field("hostid", "string", "the UUID of the host"),
     Field("haenable", "boolean", "whether host HA is enabled for the host"),
@@ -19,7 +24,7 @@ HOST_HA_FIELDS = (
     Field("haprovider", "string", "name of the HA provider, lower case"),
     Field("status", "boolean", "whether it was done"),
     Field("reason", "string", "why it is in this state", since="0.1"),
-    Field("waitingfor", "list", "what it waits for", since="0.1"),
+    Field("waitingfor", "list", "what it waits for; as of its last step where another server watches it", since="0.1"),
 )
 
 
@@ -36,6 +41,32 @@ def ha_answer(row: HaConfig | None, host_uuid: str = "") -> Answer:
         "reason": row.reason or None,
         "waitingfor": waiting or None,
     }
+
+
+def ha_now(call: "Call", row: HaConfig | None, host: Host, host_uuid: str = "") -> Answer:
+    """`ha_answer`, with what a host in doubt waits for at this moment, if a manager of this process watches it.
+
+    What is stored was true when the host last took a step: its seconds have gone by since.
+    """
+    shown = ha_answer(row, host_uuid)
+    if row is None or row.ha_state not in _IN_DOUBT:
+        return shown
+    live = live_part(call, "manager.explain_host", host.uuid) or {}
+    return shown | {"waitingfor": live["waitingfor"] or None} if "state" in live else shown
+
+
+def live_part(call: "Call", name: str, uuid: str) -> Answer | None:
+    """What a manager of this process says of a host or VM; None if it has nothing to say."""
+    explain = call.context.live.get(name)
+    if explain is None:
+        return None
+    try:
+        found = explain(uuid)
+    except Exception:
+        # What is stored explains much already; a manager that stumbles must not hide it.
+        logger.warning("%s cannot explain %s", name, uuid, exc_info=True)
+        return None
+    return found if isinstance(found, dict) and found else None
 
 
 def ha_by_host(call: "Call", hosts: Iterable[int]) -> dict[int, HaConfig]:
@@ -57,7 +88,8 @@ def texts(document: str) -> list[str]:
 def _from_job(call: "Call", result: Mapping[str, Any]) -> Answer:
     host_id = int(result["hostid"])
     host = call.store.get(Host, host_id)
-    shown = ha_answer(ha_by_host(call, [host_id]).get(host_id), host.uuid if host else "")
+    row = ha_by_host(call, [host_id]).get(host_id)
+    shown = ha_now(call, row, host, host.uuid) if host else ha_answer(row)
     return shown | ({"status": result["status"]} if "status" in result else {})
 
 

@@ -10,7 +10,7 @@ from holdfast_api.allocation import Room, rooms
 from holdfast_api.dedicated_hosts import dedicated_ids, zone_warnings
 from holdfast_api.fields import Answer, Field, ResponseObject
 from holdfast_api.responses.certificates import certificates_that_end
-from holdfast_api.responses.host_ha import HOST_HA_FIELDS, ha_answer, ha_by_host
+from holdfast_api.responses.host_ha import HOST_HA_FIELDS, ha_by_host, ha_now
 from holdfast_api.responses.out_of_band import OOBM_FIELDS, devices_by_host, fence_readiness, oobm_answer
 from holdfast_api.responses.zones import CLUSTER_REF, POD_REF, ZONE_REF
 from holdfast_api.rows import Places, by_id, details, tags_of
@@ -68,7 +68,7 @@ def _build(call: "Call", items: Sequence[Host | Candidate]) -> list[Answer]:
                 "hosttags": ",".join(tags.get(host.id, ())) or None,
                 "hahost": host.id in dedicated,
                 "details": _shown_details(named.get(host.id, {})),
-                "hostha": ha_answer(ha.get(host.id)),
+                "hostha": ha_now(call, ha.get(host.id), host),
                 "outofbandmanagement": oobm_answer(host.uuid, devices[0] if devices else None),
                 "fencedevices": [oobm_answer(host.uuid, device) for device in devices],
                 "fencereadiness": fence_readiness(devices),
