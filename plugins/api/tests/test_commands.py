@@ -1,6 +1,7 @@
 """Commands that need no part of the cloud: discovery, users and keys, settings, events and alerts, servers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from holdfast.hooks.store import Insert, Query
@@ -223,10 +224,19 @@ def test_events_are_listed_newest_first_with_their_evidence(api, store):
     assert [one["description"] for one in listed] == ["event 9", "event 2", "event 1", "event 0"]
     assert listed[0]["evidence"] == [{"kind": "chassis-power", "opinion": "dead"}]
     assert listed[0]["username"] == "system"
-    assert api.admin("listEvents", level="WARN")["count"] == 1
+    assert api.admin("listEvents", level="WARN")["count"] == api.admin("listEvents", level="warn")["count"] == 1
     assert api.admin("listEvents", startdate="1970-01-01 00:16:41", enddate="1970-01-01 00:16:42")["count"] == 2
     assert api.admin("listEvents", id=listed[1]["id"])["count"] == 1
     assert api.admin("listEvents", keyword="EVENT 2")["count"] == 1
+
+
+def test_an_end_that_was_copied_from_an_answer_takes_in_its_whole_second(api, store):
+    """Answers show whole seconds; an event of 1.4 is shown at 1, and is there until 1."""
+    store.commit([Insert(replace(event(number), created=Moment(1000.4 + number))) for number in range(3)])
+    shown = [one["created"] for one in api.admin("listEvents", type="VM.HA.RESTART")["event"]]
+    for time in shown:
+        assert api.admin("listEvents", type="VM.HA.RESTART", startdate=time, enddate=time)["count"] == 1
+    assert api.admin("listEvents", type="VM.HA.RESTART", enddate=shown[1])["count"] == 2
 
 
 def test_archived_events_are_listed_only_when_asked_for(api, store):

@@ -158,9 +158,10 @@ def _bounds(parameter: Parameter) -> str:
 def _read_text(parameter: Parameter, text: str) -> str:
     if _CONTROL.search(text):
         _refuse(parameter, text, "control characters are not allowed")
+    text = next((word for word in parameter.words if word.lower() == text.strip().lower()), text)
     if parameter.choices and text not in parameter.choices:
         _refuse(parameter, text, f"allowed is {_allowed(parameter)}")
-    return next((word for word in parameter.words if word.lower() == text.strip().lower()), text)
+    return text
 
 
 def _read_uuid(parameter: Parameter, text: str) -> str:

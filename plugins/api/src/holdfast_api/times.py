@@ -1,10 +1,14 @@
 """Times as the API writes and reads them."""
 
+import math
 import time
 from datetime import UTC, datetime
 
 from holdfast.model import Moment
 
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC).timestamp(), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+"""Stores hold no moment beyond these."""
+_GRAIN_SECONDS = 0.001
 _FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
 
 
@@ -22,3 +26,14 @@ def read_moment(text: str) -> Moment:
             continue
         return Moment((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
     raise ValueError(text)
+
+
+def just_before(moment: Moment) -> Moment:
+    """The bound, exclusive, above which lies all that happened from this moment on."""
+    return Moment(max(moment - _GRAIN_SECONDS, _FIRST))
+
+
+def just_after(moment: Moment) -> Moment:
+    """The bound, exclusive, below which lies all that happened until this moment, its second included: answers show no
+    more of a moment than that, and people copy what they are shown."""
+    return Moment(min(math.floor(moment) + 1.0, _LAST))

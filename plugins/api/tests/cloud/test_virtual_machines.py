@@ -216,6 +216,7 @@ FILTERS = [
     ({"keyword": "A"}, ["a1", "a2"]),
     ({"state": "Running"}, ["a1"]),
     ({"state": "Present"}, ["a1", "a2"]),
+    ({"state": "present"}, ["a1", "a2"]),
     ({"state": "Destroyed"}, ["b1"]),
     ({"hostid": "=first"}, ["a1"]),
     ({"zoneid": "=zone"}, ["a1", "a2", "b1"]),
@@ -348,6 +349,8 @@ def test_a_target_that_will_not_do_is_refused_with_the_reason(site):
     assert not any(host["suitableformigration"] for host in hosts)
     assert all(host["unsuitablebecause"] for host in hosts)
     cloud.set(cloud.row(Host, site.second["id"]), ram=8 << 30)
+    assert cloud("listHosts", virtualmachineid=vm["id"], keyword="there is none") == {}
+    assert cloud("listHosts", virtualmachineid=vm["id"], keyword=hosts[0]["name"].upper())["count"] == 1
     fitting = cloud.one("listHosts", virtualmachineid=vm["id"], clusterid=site.cluster["id"])
     assert (fitting["name"], fitting["suitableformigration"], fitting["hasenoughcapacity"]) == (
         "ablecube33",

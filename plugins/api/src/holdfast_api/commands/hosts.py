@@ -85,10 +85,12 @@ def list_hosts(call: Call) -> Listing:
         mgmt_server_id="managementserverid",
     )
     picked = _Picked.of(call)
+    search = ("name", "private_ip_address")
     if call.has("virtualmachineid"):
         found = migration_targets(call, call.row("virtualmachineid", Vm), {"removed": None, **equal})
-        return Listing.of([one for one in found if picked.has(one.host)], call.page)
-    search = ("name", "private_ip_address")
+        word = call.keyword.lower()
+        hit = [one for one in found if any(word in str(getattr(one.host, field)).lower() for field in search)]
+        return Listing.of([one for one in hit if picked.has(one.host)], call.page)
     if picked.is_everything:
         return select_page(call, Host, equal={"removed": None, **equal}, search=search, order=("name",))
     containing = {call.keyword: search} if call.keyword else {}

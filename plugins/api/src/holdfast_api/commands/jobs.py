@@ -6,6 +6,7 @@ from holdfast.model import AsyncJob, JobStatus
 from holdfast_api.call import Call, Listing
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
+from holdfast_api.times import just_before
 
 
 @command(
@@ -47,7 +48,7 @@ def list_async_jobs(call: Call) -> Listing:
         AsyncJob,
         equal=own | ({} if failed else given(call, job_status="jobstatus")),
         among=failed,
-        above={"created": since - 1.0} if since is not None else {},
+        above={"created": just_before(since)} if since is not None else {},
         search=("job_cmd", "instance_uuid"),
         order=("-created", "-id"),
     )

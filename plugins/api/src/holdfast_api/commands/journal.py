@@ -11,8 +11,10 @@ from holdfast_api.call import Call, Listing, Success
 from holdfast_api.event_types import EVENT_TYPES
 from holdfast_api.paging import given, select_page
 from holdfast_api.registry import Parameter, command
+from holdfast_api.times import just_after, just_before
 
 _BATCH = 500
+_LEVELS = ("INFO", "WARN", "ERROR")
 _DATES = (
     Parameter("startdate", "date", "from this time on"),
     Parameter("enddate", "date", "until this time; a date alone means its beginning"),
@@ -28,7 +30,7 @@ _DATES = (
     parameters=(
         Parameter("id", "uuid", "the UUID of an event", of="event"),
         Parameter("type", "string", "events of this type"),
-        Parameter("level", "string", "events of this level", choices=("INFO", "WARN", "ERROR")),
+        Parameter("level", "string", "events of this level", choices=_LEVELS, words=_LEVELS),
         Parameter("state", "string", "events of this state"),
         Parameter("resourceid", "string", "the UUID of what they happened to", length=64),
         Parameter("resourcetype", "string", "kind of what they happened to"),
@@ -126,8 +128,8 @@ def _between(call: Call, field: str = "created") -> tuple[dict[str, Any], dict[s
     start, end = call.moment("startdate"), call.moment("enddate")
     if start is not None and end is not None and end < start:
         raise InvalidRequest("parameter enddate: it lies before startdate")
-    grain = 0.001
-    return ({field: start - grain} if start is not None else {}), ({field: end + grain} if end is not None else {})
+    above = {} if start is None else {field: just_before(start)}
+    return above, {} if end is None else {field: just_after(end)}
 
 
 def _each(call: Call, record: type[Event] | type[Alert], change: Any) -> Success:

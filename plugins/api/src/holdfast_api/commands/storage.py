@@ -43,7 +43,7 @@ _ON_AGENTS = ("nfs", "iscsi")
         Parameter("clusterid", "uuid", "storage pools of this cluster", of="cluster"),
         Parameter("ipaddress", "string", "address of the storage server"),
         Parameter("path", "string", "what of the server's storage it is", length=1024),
-        Parameter("scope", "string", "storage pools of this scope", choices=SCOPES),
+        Parameter("scope", "string", "storage pools of this scope", choices=SCOPES, words=SCOPES),
         Parameter("status", "string", "storage pools in this state", words=("Up", "Disabled", "Maintenance")),
     ),
 )

@@ -18,6 +18,7 @@ from holdfast_api.vm_names import check_vm_name, refuse_taken
 _GONE = (VmState.DESTROYED, VmState.EXPUNGING)
 _STATES = {str(state): (state,) for state in VmState}
 _PRESENT = "Present"
+_LISTED = (*_STATES, _PRESENT)
 
 
 @command(
@@ -30,7 +31,7 @@ _PRESENT = "Present"
         Parameter("ids", "list", "UUIDs of VMs", of="virtualmachine", length=0),
         Parameter("name", "string", "name of the VM"),
         Parameter(
-            "state", "string", "VMs in this state; Present: all but destroyed ones", choices=(*_STATES, _PRESENT)
+            "state", "string", "VMs in this state; Present: all but destroyed ones", choices=_LISTED, words=_LISTED
         ),
         Parameter("hostid", "uuid", "VMs of this host", of="host"),
         Parameter("zoneid", "uuid", "VMs of this zone", of="zone"),
