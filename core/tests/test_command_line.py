@@ -332,3 +332,18 @@ def test_the_module_runs_as_a_program() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "/absent (given by --config) cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        (">/dev/full", 1, "holdfast: the output could not be written: No space left on device\n"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_output_that_nobody_takes_is_no_failure_of_ours(end: str, status: int, said: str) -> None:
+    """A full disk is told in one line; closed streams swallow what is said."""
+    line = f"{sys.executable} -m holdfast plugins list {end}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)

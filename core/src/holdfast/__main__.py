@@ -4,6 +4,7 @@ A plugin's command is imported only when it is called; help shows the others fro
 """
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -18,6 +19,9 @@ from holdfast.discovery import Catalogue, discover
 from holdfast.errors import HoldfastError
 from holdfast.log_output import redact, start_logging
 from holdfast.plugins import Plugins
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a write says that nobody can take in."""
 
 Configure = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], int]
@@ -37,27 +41,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = False
+    _open_streams()
     try:
         first, _rest = _global_options(add_help=False).parse_known_args(words)
         debug = first.debug
         start_logging("debug" if debug else "warning")
         parser, run = _parser(first.word)
         arguments = parser.parse_args(words)
-        return run(arguments)
+        status = run(arguments)
+        sys.stdout.flush()  # what cannot be written is to be told here, not by the interpreter as it ends
+        return status
     except HoldfastError as error:
-        told = traceback.format_exc() if debug else f"holdfast: {' '.join(str(error).split())}"
-        print(redact(told), file=sys.stderr)
+        _tell(f"holdfast: {' '.join(str(error).split())}", debug)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read our output went away; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 141
-    except Exception:
-        # A bug, or a library's error that nobody translated: all of it is needed, but no secret that it may carry.
-        print(redact(traceback.format_exc()), file=sys.stderr)
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in _NO_ROOM and problem.filename is None:
+            _give_up_output()
+            _tell(f"holdfast: the output could not be written: {problem.strerror}", debug)
+        else:
+            # A bug, or a library's error that nobody translated: all of it is needed, but no secret that it may carry.
+            _tell("", traced=True)
         return 1
+
+
+def _open_streams() -> None:
+    """A program may be started with its streams closed; what is said then goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+
+
+def _give_up_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str, traced: bool) -> None:
+    """One line, or the traceback of what is being handled; no secret is in either."""
+    print(redact(traceback.format_exc() if traced else text), file=sys.stderr)
 
 
 def _global_options(add_help: bool) -> argparse.ArgumentParser:

@@ -98,3 +98,16 @@ def test_control_characters_of_answers_do_not_reach_the_terminal(
     main(["api", "listZones"])
 
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["api", "--timeout", "-1", "x"], ["api", "--timeout", "nan", "x"], ["explain", " "], ["demo", "--port", "70000"]],
+)
+def test_values_that_mean_nothing_are_refused_in_one_line(
+    environment: Any, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Before anything is begun."""
+    assert main(words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert environment.asked == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from holdfast.errors import ConfigurationError
+from holdfast.log_output import redact
 from holdfast.model import Secret
 from holdfast_cli.client import Keys
 from holdfast_cli.credentials import as_file, client_from, read_file, write_file
@@ -64,3 +65,28 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     """Falling back to another API would be worse than an error."""
     with pytest.raises(ConfigurationError, match="cannot be read"):
         client_from(str(tmp_path / "none.toml"), {"HOLDFAST_API_KEY": "a", "HOLDFAST_SECRET_KEY": "b"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["foo", "file:///etc/passwd", "http://", "http://here:99999/", "http://[::1/client/api", "ftp://here/client/api"],
+)
+def test_a_url_that_no_call_can_go_to_is_refused(url: str) -> None:
+    """Before anything is sent, with how one is written."""
+    with pytest.raises(ConfigurationError, match="write http://HOST:PORT/client/api"):
+        client_from(None, {"HOLDFAST_API_URL": url, "HOLDFAST_API_KEY": "a", "HOLDFAST_SECRET_KEY": "b"})
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    """Nothing reads it, and it would be shown with each error."""
+    environ = {"HOLDFAST_API_URL": "http://me:hunter2@here/", "HOLDFAST_API_KEY": "a", "HOLDFAST_SECRET_KEY": "b"}
+    with pytest.raises(ConfigurationError, match="leave it out") as caught:
+        client_from(None, environ)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_missing_is_still_named_where_secrets_are_masked(tmp_path: Path) -> None:
+    """The command line masks what looks like a key's value."""
+    with pytest.raises(ConfigurationError) as caught:
+        client_from(None, {"XDG_CONFIG_HOME": str(tmp_path)})
+    assert redact(str(caught.value)) == str(caught.value)

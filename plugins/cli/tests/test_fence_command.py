@@ -114,3 +114,10 @@ def test_an_explanation_tells_the_fence_paths() -> None:
     assert "level 2: NotReady: AuthenticationFailed: the password is wrong" in host_story(several)
     assert "fence path Warning\n" in host_story(told)
     assert "fence path" not in host_story({**told, "fencereadiness": None})
+
+
+def test_hosts_are_not_counted_by_pages(environment: Any) -> None:
+    """A host that was left out would pass for one that can be fenced."""
+    _hosts(environment, {"name": "node1", "outofbandmanagement": READY})
+    assert main(["fence", "list", "--not-ready"]) == 0
+    assert (environment.asked[0]["page"], environment.asked[0]["pagesize"]) == ("-1", "-1")

@@ -4,6 +4,7 @@ import argparse
 import getpass
 import json
 import sys
+from math import inf
 from pathlib import Path
 
 from holdfast.errors import ConfigurationError
@@ -47,6 +48,8 @@ class ApiCommand:
     @hookimpl
     def run(self, arguments: argparse.Namespace) -> int:
         """0, or 1 if the API refused the call or the job failed."""
+        if not 0 <= arguments.timeout < inf:
+            raise ConfigurationError(f"--timeout is {arguments.timeout:g}; 0 or more seconds are allowed")
         parameters = dict(_parameter(word) for word in arguments.parameters)
         client = client_from(arguments.credentials)
         try:

@@ -23,6 +23,9 @@ Answer = dict[str, Any]
 Progress = Callable[[float], None]
 """Told now and then how many seconds a job has been awaited."""
 
+ALL = {"page": -1, "pagesize": -1}
+"""For `items` of a list of any length: without it a list ends at the setting default.page.size."""
+
 _FIRST_LOOK, _LONGEST_PAUSE = 0.05, 1.0
 _MOST_BYTES = 256 * 2**20
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from holdfast.errors import ConfigurationError
 from holdfast.model import Secret
@@ -42,10 +43,26 @@ def client_from(given: str | None = None, environ: Mapping[str, str] | None = No
     for key in ("api_key", "secret_key"):
         if not found[key]:
             raise ConfigurationError(
-                f"no {key}: set {VARIABLES[key]}, or write {key} into {path} (mode 0600). "
+                f"there is no {key} (set {VARIABLES[key]}, or write {key} into {path}, mode 0600). "
                 "login and registerUserKeys make a pair; `holdfast demo --serve` writes such a file"
             )
-    return Client(found["url"] or DEFAULT_URL, Keys(found["api_key"], Secret(found["secret_key"])))
+    return Client(_checked(found["url"] or DEFAULT_URL), Keys(found["api_key"], Secret(found["secret_key"])))
+
+
+def _checked(url: str) -> str:
+    """`ConfigurationError` unless calls can be sent there."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its port, or brackets that stand nowhere
+        parts, good = None, False
+    if parts is not None and parts.username is not None:
+        raise ConfigurationError(
+            "the url of the API holds a user name; calls are signed with keys instead, leave it out"
+        )
+    if not good:
+        raise ConfigurationError(f"{url!r} is no URL of an API; write http://HOST:PORT/client/api, or https://")
+    return url
 
 
 def read_file(path: Path) -> dict[str, str]:

@@ -34,6 +34,7 @@ from holdfast_cli.waiting import Waiting
 
 ADMIN = "admin"
 _FEWEST, _MOST = 2, 64
+_LAST_PORT = 65_535
 
 
 class DemoCommand:
@@ -62,6 +63,8 @@ class DemoCommand:
         """0 if every VM runs exactly once elsewhere, else 1. Whatever happens, nothing is left behind."""
         if not _FEWEST <= arguments.host_count <= _MOST:
             raise ConfigurationError(f"--host-count is {arguments.host_count}; allowed is {_FEWEST} to {_MOST}")
+        if not 0 <= arguments.port <= _LAST_PORT:
+            raise ConfigurationError(f"--port is {arguments.port}; allowed is 1 to {_LAST_PORT}, or 0 for any free one")
         line = ProgressLine()
         with _ended_by_signals(), _directory(arguments.keep) as directory:
             bmcs = _bmcs(arguments.oobm, directory)

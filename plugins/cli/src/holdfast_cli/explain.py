@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from uuid import UUID
 
+from holdfast.errors import ConfigurationError
 from holdfast.hooks.markers import hookimpl
 
 from holdfast_cli.api import add_output_options, refused
@@ -31,6 +32,8 @@ class ExplainCommand:
     @hookimpl
     def run(self, arguments: argparse.Namespace) -> int:
         """0, or 1 if there is no such host or VM, or several."""
+        if not arguments.subject.strip():
+            raise ConfigurationError("no host or VM is named; give a name or UUID")
         client = client_from(arguments.credentials)
         try:
             hosts = [] if arguments.vm else find(client, "listHosts", arguments.subject)

@@ -7,7 +7,7 @@ from holdfast.commands.tables import table
 from holdfast.hooks.markers import hookimpl
 
 from holdfast_cli.api import add_output_options, refused
-from holdfast_cli.client import Answer, ApiError, ApiUnreachable, Client
+from holdfast_cli.client import ALL, Answer, ApiError, ApiUnreachable, Client
 from holdfast_cli.credentials import client_from
 from holdfast_cli.explain import find
 from holdfast_cli.progress import ProgressLine
@@ -52,7 +52,7 @@ class FenceCommand:
 
 
 def _list(client: Client, arguments: argparse.Namespace) -> int:
-    hosts = [_host(client, arguments.host)] if arguments.host else client.items("listHosts", type="Routing")
+    hosts = [_host(client, arguments.host)] if arguments.host else client.items("listHosts", type="Routing", **ALL)
     rows = [row for host in sorted(hosts, key=lambda one: str(one["name"])) for row in _paths(host)]
     if arguments.not_ready:
         rows = [row for row in rows if row["readiness"] != _WELL]
