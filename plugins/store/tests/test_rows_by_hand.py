@@ -113,3 +113,20 @@ def test_a_missing_value_names_table_id_and_column(store: SqlStore, by_hand: ByH
     by_hand("UPDATE ha_config SET provider = NULL")
     with pytest.raises(StoreError, match=rf"ha_config {row_id}: provider is NULL"):
         store.get(HaConfig, row_id)
+
+
+def test_text_in_another_encoding_is_named_with_its_place(store: SqlStore, by_hand: ByHand, is_sqlite: bool) -> None:
+    """SQLite takes any bytes from a terminal; the others are read, and what is asked of others is answered."""
+    if not is_sqlite:
+        pytest.skip("the server refuses bytes that are no text")
+    first, second = store.commit([Insert(vm(uuid=name, name=name)) for name in ("a", "b")])
+    by_hand(f"UPDATE vm_instance SET display_name = CAST(x'5afc72696368' AS TEXT) WHERE id = {second}")
+    for ask in (lambda: store.get(Vm, second), lambda: store.select(Vm, Query())):
+        with pytest.raises(StoreError, match=rf"vm_instance {second}: display_name holds b'Z\\xfcrich', no text"):
+            ask()
+    with pytest.raises(StoreError) as caught:
+        store.commit([Expect(Vm, second, {"display_name": "Zürich"})])
+    assert "rich" not in str(caught.value)
+    assert [one.id for one in store.select(Vm, Query(equal={"id": first}))] == [first]
+    by_hand(f"UPDATE vm_instance SET display_name = 'Zürich' WHERE id = {second}")
+    assert [one.display_name for one in store.select(Vm, Query(equal={"id": second}))] == ["Zürich"]

@@ -98,7 +98,9 @@ def _code(problem: exc.DBAPIError) -> Any:
 
 
 def _words(problem: exc.DBAPIError) -> str:
-    """The driver's own words, without the values that MySQL quotes in some of them."""
+    """The driver's own words, without the values that are quoted in some of them."""
     arguments = getattr(problem.orig, "args", ())
     text = str(arguments[-1]) if arguments else type(problem.orig).__name__
-    return text.split("'")[0].strip() if isinstance(problem, (exc.IntegrityError, exc.DataError)) else text
+    if isinstance(problem, (exc.IntegrityError, exc.DataError)):
+        return text.split("'")[0].strip()
+    return text.partition(" with text '")[0]

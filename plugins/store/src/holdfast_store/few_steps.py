@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from holdfast.model.rows import Row
 
+from holdfast_store import typed_bytes
 from holdfast_store.columns import columns_of
 from holdfast_store.tables import as_sent
 
@@ -53,7 +54,8 @@ def rows_of(text: str | None) -> list[list[Any]]:
 
 def is_beyond_a_text(problem: sa.exc.DBAPIError) -> bool:
     """Whether what was found cannot be put into one text: bytes that were typed by hand, or a billion letters."""
-    return getattr(problem.orig, "sqlite_errorname", None) in {"SQLITE_ERROR", "SQLITE_TOOBIG"}
+    name = getattr(problem.orig, "sqlite_errorname", None)
+    return name in {"SQLITE_ERROR", "SQLITE_TOOBIG"} or typed_bytes.are_why(problem)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

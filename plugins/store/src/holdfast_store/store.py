@@ -13,7 +13,7 @@ from holdfast.hooks.markers import hookimpl
 from holdfast.hooks.store import Change, Query, Store
 from holdfast.model.rows import R, Row
 
-from holdfast_store import failures, few_steps
+from holdfast_store import failures, few_steps, typed_bytes
 from holdfast_store.batches import Batches, UnevenGroup
 from holdfast_store.cipher import Cipher
 from holdfast_store.encoding import Encoding
@@ -122,7 +122,7 @@ class SqlStore(Store):
         for _ in range(_ATTEMPTS):
             try:
                 with failures.translated(doing), self._bound().connect() as connection:
-                    return connection.execute(asked.statement, asked.values).fetchall()
+                    return _all_rows(connection, asked)
             except failures.LostRace:
                 continue
         raise StoreUnavailable(f"cannot {doing}: the connection to the database broke again and again")
@@ -163,6 +163,15 @@ class SqlStore(Store):
         if self._key_file is None and not lives_in_memory:
             raise ConfigurationError("holdfast.store sql: set key_file, the file that holds the key of the secrets")
         return None if lives_in_memory else self._key_file
+
+
+def _all_rows(connection: sa.Connection, asked: Asked) -> Sequence[Any]:
+    try:
+        return connection.execute(asked.statement, asked.values).fetchall()
+    except sa.exc.DBAPIError as problem:
+        if not typed_bytes.are_why(problem):
+            raise
+        return typed_bytes.read(connection, asked.statement, asked.values)
 
 
 def _undo(connection: sa.Connection, transaction: sa.Transaction) -> None:
