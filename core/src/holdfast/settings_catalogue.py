@@ -43,6 +43,7 @@ ENTRIES: tuple[_Entry, ...] = (
     ("kvm.ha.fence.power.off.confirmations", "int", "3", "-", "Cluster", "", "OFF read-backs in a row that prove a fence.", "ha", 2, 20),
     ("kvm.ha.on.storage.heartbeat", "bool", "true", "-", "StoragePool", "", "The pool takes part in host HA.", "ha", None, None),
     ("ha.power.on.after.fence", "bool", "true", "-", "Cluster", "", "Power a fenced host on again once its VMs have been permitted elsewhere, unless an operator ordered it off.", "ha", None, None),
+    ("ha.return.after.fence", "float", "0", "-", "Cluster", "s", "A host that host HA fenced leaves Maintenance by itself once it has been healthy for so long without a break; 0: only cancelHostMaintenance returns it.", "ha", 0, 86400),
     ("ha.fence.retry.interval", "float", "5", "-", "Cluster", "s", "Wait before the second fence attempt; doubles up to ha.fence.retry.max.interval.", "ha", 0.5, 600),
     ("ha.fence.retry.max.interval", "float", "60", "-", "Cluster", "s", "Longest wait between fence attempts.", "ha", 1, 3600),
     ("ha.fence.max.attempts", "int", "5", "-", "Cluster", "", "Failed fence attempts after which an alert says that the host is stuck; slow attempts and the other proofs go on.", "ha", 1, 100),

@@ -39,7 +39,7 @@ from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown
 from holdfast.hooks.store import Change, OwnedBy, Update
 from holdfast.model import MAINTENANCE_STATES, HaConfig, HAEvent, HAState, Host, Json
 
-from holdfast_manager import degraded_alert, stuck_alert
+from holdfast_manager import degraded_alert, returning, stuck_alert
 from holdfast_manager.journal import as_json, from_json
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("holdfast.manager.host")
 
-_KEPT = ("quarantined_from", "power_on", "roster", degraded_alert.KEPT, stuck_alert.KEPT)
+_KEPT = ("quarantined_from", "power_on", "roster", returning.KEPT, degraded_alert.KEPT, stuck_alert.KEPT)
 _LIGHT = frozenset({HAEvent.PERFORM_ACTIVITY_CHECK, HAEvent.TOO_FEW_SAMPLES})
 _EVENTFUL = frozenset(
     {HAState.SUSPECT, HAState.DEGRADED, HAState.RECOVERING, HAState.RECOVERED, HAState.FENCING, HAState.FENCED}
@@ -123,7 +123,8 @@ class HostActor:
 
     def waiting_for(self) -> tuple[str, ...]:
         """What the host waits for, in words, now."""
-        return waiting_for(self._record, self.desk.clock.monotonic(), self.policy(), self.domains())
+        said = waiting_for(self._record, self.desk.clock.monotonic(), self.policy(), self.domains())
+        return said + self.hosts.words_of_return(self, True)
 
     def take_up(self) -> None:
         """Go on from what the store says."""
@@ -324,7 +325,9 @@ class HostActor:
         return [OwnedBy(self.host.id, self.epoch), Update(HaConfig, self.row.id, values, expect)]
 
     def _waiting(self, record: HostHa) -> Json:
-        return as_json(list(waiting_for(record, self.desk.clock.monotonic(), self.policy(), self.domains())))
+        said = waiting_for(record, self.desk.clock.monotonic(), self.policy(), self.domains())
+        # Those that tell of the return say nothing of how far it is: that would be another text each time.
+        return as_json([*said, *(self.hosts.words_of_return(self, False) if record.state is HAState.FENCED else ())])
 
     def _rows(self, moves: list[Moved]) -> list[Change]:
         rows: list[Change] = [self.desk.journal.transition(self.host.id, move, self.epoch) for move in moves]

@@ -27,7 +27,7 @@ class Connections:
         self._orders = orders
         self._hosts = hosts
         self._comparison = comparison
-        hosts.on_fell_silent = self._fell_silent
+        hosts.on_fell_silent.append(self._fell_silent)
         hosts.on_heard_again = self._heard_again
         comparison.on_agreed = self._agreed
 

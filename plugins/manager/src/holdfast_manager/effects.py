@@ -41,6 +41,7 @@ from holdfast.model import (
     ResourceState,
 )
 
+from holdfast_manager import returning
 from holdfast_manager.census import UNWATCHED
 from holdfast_manager.degraded_alert import DegradedAlert
 from holdfast_manager.desk import Desk
@@ -155,7 +156,7 @@ class Effects:
         """Fenced, runs ended and restarts scheduled: one batch, so that no crash can come between them."""
         changes = await schedule_restarts(self._desk, self._runs, actor.host, decision.proof)
         actor.keep.pop("roster", None)
-        actor.keep.pop("quarantined_from", None)
+        returning.note(actor, actor.keep.pop("quarantined_from", None), decision.proof)
         now = self._desk.journal.now()
         # Had somebody lifted the quarantine by hand meanwhile, a run might have slipped in: then prepare afresh.
         still = {"resource_state": ResourceState.MAINTENANCE}

@@ -72,8 +72,9 @@ class Hosts:
         """Hosts, claims and how many actors there were when nothing was left to take or to drop."""
         self._refreshed: tuple[object, list[object]] = (None, [])
         """Inventory and what the actors knew when there was nothing to tell any of them."""
-        self.on_fell_silent: Callable[[HostActor], None] = lambda actor: None
+        self.on_fell_silent: list[Callable[[HostActor], None]] = []
         self.on_heard_again: Callable[[HostActor], None] = lambda actor: None
+        self.words_of_return: Callable[[HostActor, bool], tuple[str, ...]] = lambda actor, live: ()
 
     def policy(self, host: Host, defaults: Mapping[str, str] | None) -> HostPolicy:
         """The policy in effect for a host; computed once per cluster, provider defaults and settings.
@@ -171,7 +172,8 @@ class Hosts:
             return
         if actor.record.poll_every == 0:
             actor.tell(Silent(self.desk.probes(actor.host).link()))
-        self.on_fell_silent(actor)
+        for tell in self.on_fell_silent:
+            tell(actor)
 
     # --- ownership ---------------------------------------------------------------------------------------------
 

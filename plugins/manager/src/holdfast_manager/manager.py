@@ -37,6 +37,7 @@ from holdfast_manager.placing import Placing
 from holdfast_manager.power_sync import PowerSync
 from holdfast_manager.readiness_record import ReadinessRecord
 from holdfast_manager.restarts import Restarts
+from holdfast_manager.returning import Returning
 from holdfast_manager.runs import Runs
 from holdfast_manager.standing_orders import StandingOrders
 from holdfast_manager.starting import Starting
@@ -80,6 +81,7 @@ class Manager:
         self.comparison = Comparison(self.desk, self.hosts, self.runs, self.restarts.kick)
         self.orders = StandingOrders(self.desk)
         self.connections = Connections(self.desk, self.hosts, self.comparison, self.orders)
+        self.returning = Returning(self.desk, self.hosts)
         self.power = PowerSync(self.desk)
         self.readiness = FenceReadiness(self.desk, ReadinessRecord(self.desk, self.notices.host))
         self.heartbeats = HeartbeatRooms(self.desk)
@@ -284,6 +286,7 @@ class Manager:
         self.heartbeats.refresh()
         self.orders.refresh()
         self.restarts.room_news.tables_read()
+        self.returning.refresh()
         await self._warn()
 
     async def _warn(self) -> None:

@@ -28,6 +28,9 @@ async def _prepare(job: Job) -> dict[str, Any]:
     """No more starts, then every VM away; the host ends in Maintenance, or in ErrorInMaintenance with the reason."""
     host = await job.host("id")
     if host.resource_state == ResourceState.MAINTENANCE:
+        await job.manager.returning.stays(host)
+        host = await job.host("id")
+    if host.resource_state == ResourceState.MAINTENANCE:
         return _shown(host)
     if _begun(job):
         await _still_wanted(job)
