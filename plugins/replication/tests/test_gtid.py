@@ -51,7 +51,7 @@ def test_garbage_is_refused(text: str) -> None:
 def test_a_mariadb_state_holds_the_newest_of_each_domain_and_server() -> None:
     """Its positions are by domain, whoever wrote last."""
     state = parse_mariadb("0-1-100,0-2-120,7-1-5")
-    assert str(state) == "0-1:1-100, 0-2:1-120, 7-1:1-5"
+    assert str(state) == "up to 0-1-100, up to 0-2-120, up to 7-1-5"
     assert mariadb_positions("0-1-100,7-1-5", "0-2-120") == {"0": 120, "7": 5}
 
 

@@ -76,11 +76,31 @@ def test_a_delayed_replica_is_not_late(made: SimpleNamespace) -> None:
     assert judge(snapshot, Limits()) == ()
 
 
+@pytest.mark.parametrize(
+    ("stream", "words"),
+    [
+        ({"receiving": False, "connecting": True}, "<- db3:3306 NOT CONNECTED"),
+        ({"receiving": False}, "<- db3:3306 RECEIVES NOTHING"),
+        ({"applying": False}, "<- db3:3306 APPLIES NOTHING"),
+        ({"receiving": False, "applying": False}, "<- db3:3306 STOPPED"),
+        ({"receiving": False, "connecting": True, "applying": False}, "<- db3:3306 NOT CONNECTED, APPLIES NOTHING"),
+    ],
+)
+def test_a_stream_says_what_of_it_stands_still(made: SimpleNamespace, stream: dict[str, bool], words: str) -> None:
+    """Whoever reads STOPPED starts it; a source that cannot be reached has to be looked for."""
+    servers = made.pair_and_chain()
+    servers[3] = made.server(4, made.channel(3, **stream))
+    assert status_text(made.seen(*servers), ()).splitlines()[3].endswith(words)
+
+
 def test_an_errant_transaction_is_one_that_will_never_reach_the_source(made: SimpleNamespace) -> None:
     """Written to a replica by mistake it is; written to the other half of a pair it is only on its way."""
     errant = made.pair_and_chain()
     errant[3] = replace(errant[3], history=made.history("0-1-10,0-4-11"))
     assert _kinds(made.seen(*errant)) == {("errant", "db4")}
+    errant[2] = replace(errant[2], history=made.history("0-1-10,0-4-10"))
+    (found,) = (one for one in judge(made.seen(*errant), Limits()) if one.server == "db4:3306")
+    assert "has transactions that its source db3:3306 has not: 0-4-11;" in found.text
     fresh = made.pair_and_chain()
     fresh[1] = replace(fresh[1], history=made.history("0-1-10,0-2-11"))
     assert _kinds(made.seen(*fresh)) == set()
@@ -103,8 +123,8 @@ def test_the_halves_of_a_pair_diverge_when_one_can_take_no_more_of_the_other(
     second = replace(made.server(2, made.channel(1)), history=made.history("0-1-10,0-2-11"))
     found = judge(made.seen(first, second), Limits())
     assert {one.kind for one in found} == kinds
-    assert all("db2:3306 has transactions that its source db1:3306 has not: 0-2:" in one.text for one in found if
-               one.kind == "errant")  # fmt: skip
+    told = [one.text for one in found if one.kind == "errant"]
+    assert all("db2:3306 has transactions that its source db1:3306 has not: up to 0-2-11;" in text for text in told)
 
 
 def test_a_replica_read_before_its_source_is_not_called_errant(made: SimpleNamespace) -> None:

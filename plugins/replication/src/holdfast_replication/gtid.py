@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 Interval = tuple[int, int]
 
 _MARIADB = re.compile(r"(\d+)-(\d+)-(\d+)")
+_MARIADB_ORIGIN = re.compile(r"\d+-\d+")
 _UUID = re.compile(r"[0-9a-fA-F-]{36}")
 
 
@@ -42,11 +43,7 @@ class GtidSet:
         return sum(high - low + 1 for found in self.intervals.values() for low, high in found)
 
     def __str__(self) -> str:
-        parts = []
-        for origin in sorted(self.intervals):
-            ranges = (f"{low}-{high}" if low != high else str(low) for low, high in self.intervals[origin])
-            parts.append(f"{origin}:{':'.join(ranges)}")
-        return ", ".join(parts)
+        return ", ".join(_written(origin, self.intervals[origin]) for origin in sorted(self.intervals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,16 @@ class History:
     def beyond(self, source: "History") -> GtidSet:
         """What was executed here and not there."""
         return self.executed.minus(source.executed)
+
+
+def _written(origin: str, found: Iterable[Interval]) -> str:
+    """As the servers write it. Of MariaDB's numbers between two, others than the server may have made some, or all."""
+    if not _MARIADB_ORIGIN.fullmatch(origin):
+        return f"{origin}:{':'.join(str(low) if low == high else f'{low}-{high}' for low, high in found)}"
+    ends = ((f"{origin}-{low}", f"{origin}-{high}", low) for low, high in found)
+    return ", ".join(
+        last if first == last else f"up to {last}" if low == 1 else f"{first} to {last}" for first, last, low in ends
+    )
 
 
 def parse_mysql(text: str) -> GtidSet:

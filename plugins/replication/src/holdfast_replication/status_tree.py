@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast_replication.findings import Finding
-from holdfast_replication.state import ServerState, Snapshot
+from holdfast_replication.state import Channel, ServerState, Snapshot
 from holdfast_replication.topology import Edge, Place, Topology, topology_of
 
 
@@ -46,9 +46,18 @@ def _stream(edge: Edge, snapshot: Snapshot, topology: Topology) -> str:
     both = any(other.source == edge.replica for other in topology.sources(edge.source))
     arrow = "<->" if both else "<-"
     if not (channel.receiving and channel.applying):
-        return f"{arrow} {edge.source} STOPPED"
+        return f"{arrow} {edge.source} {_standing(channel)}"
     replica, source = snapshot.state(edge.replica), snapshot.confirmed.get(edge.source)
     assert isinstance(replica, ServerState)
     behind = replica.history.behind(source) if source is not None else 0
     lag = f"{channel.lag:.0f} s behind" if channel.lag is not None else "lag unknown"
     return f"{arrow} {edge.source} {lag}" + (f", {behind} transactions" if behind else "")
+
+
+def _standing(channel: Channel) -> str:
+    """What of a stream stands still. One that is trying to connect was not stopped, and goes on by itself."""
+    if channel.applying:
+        return "NOT CONNECTED" if channel.connecting else "RECEIVES NOTHING"
+    if channel.receiving:
+        return "APPLIES NOTHING"
+    return "NOT CONNECTED, APPLIES NOTHING" if channel.connecting else "STOPPED"
