@@ -33,10 +33,6 @@ class UnevenGroup(Exception):
         """The group's number in the batch."""
 
 
-class _Uneven(Exception):
-    """A group is uneven; which one, its sender knows."""
-
-
 class Batches:
     """Carries out batches. Holds no state of a batch, so that threads can share it."""
 
@@ -55,21 +51,18 @@ class Batches:
         for place, group in enumerate(_groups(changes)):
             if len(group) > 1 and place in singly:
                 for each in group:
-                    ids += self._send(connection, [each])
+                    ids += self._send(connection, [each], place)
                 continue
-            try:
-                ids += self._send(connection, group)
-            except _Uneven:
-                raise UnevenGroup(place) from None
+            ids += self._send(connection, group, place)
         return tuple(ids)
 
-    def _send(self, connection: sa.Connection, group: Sequence[Change]) -> list[int]:
-        """Changes of one shape."""
+    def _send(self, connection: sa.Connection, group: Sequence[Change], place: int) -> list[int]:
+        """Changes of one shape: the group of that number in the batch."""
         first = group[0]
         if isinstance(first, Insert):
             return self._insert(connection, [each.row for each in group if isinstance(each, Insert)])
         if isinstance(first, Update):
-            self._update(connection, [each for each in group if isinstance(each, Update)])
+            self._update(connection, [each for each in group if isinstance(each, Update)], place)
         elif isinstance(first, OwnedBy):
             self._require_owners(connection, [each for each in group if isinstance(each, OwnedBy)])
         else:
@@ -89,7 +82,7 @@ class Batches:
             insert = self._statements.insert(record)
             return [_key_of(connection.execute(insert, each)) for each in values]
 
-    def _update(self, connection: sa.Connection, group: Sequence[Update]) -> None:
+    def _update(self, connection: sa.Connection, group: Sequence[Update], place: int) -> None:
         first = group[0]
         if not first.values or _hides(first.record, first.expect):
             for each in group:
@@ -101,7 +94,7 @@ class Batches:
         if found == len(group):
             return
         if len(group) > 1:
-            raise _Uneven
+            raise UnevenGroup(place)
         self._update_locked(connection, first)
 
     def _update_all(self, connection: sa.Connection, like: Update, rows: list[dict[str, Any]]) -> int:
