@@ -132,7 +132,7 @@ class HostActor:
         self.keep = {key: value for key, value in kept.items() if key in _KEPT}
         state = _state(self.row.ha_state)
         self._record, decisions = resume(self.host.uuid, state, kept, self.desk.clock.monotonic(), self.policy())
-        if state is HAState.FENCED:
+        if state in _REASONED:
             in_maintenance = self.host.resource_state in MAINTENANCE_STATES
             self._record = self._record._replace(reason=self.row.reason, maintenance=in_maintenance)
         self.stored_state = self.row.ha_state
@@ -238,9 +238,6 @@ class HostActor:
                 after, decisions = step(self._record, observation, now, self.policy(), self.domains())
             if decisions:
                 await self._write(after, decisions)
-            elif self._is_told_otherwise(after):
-                await self.desk.memory.commit(self._state_change(after))
-                self._stored(after)
         except (Conflict, OutcomeUnknown) as problem:
             log.warning("host %s: a step was not stored, taking it up again: %s", self.host.name, problem)
             self.desk.spawn(self.hosts.reread(self))
@@ -249,19 +246,20 @@ class HostActor:
             log.warning("host %s: the store does not take a step: %s", self.host.name, problem)
             self.keep = kept
             return None
-        told, self._record = self._record.reason, after
+        self._record = after
         if decisions:
             self._publish()
-        elif after.state in _REASONED and after.reason != told:
+        elif self._is_told_otherwise():
             self.desk.spawn(self._tell_reason())
         self._schedule()
         return decisions
 
-    def _is_told_otherwise(self, after: HostHa) -> bool:
-        """Whether the row says of a fenced host what is so no more: its words change without any transition."""
-        if after.state is not HAState.FENCED or self.stored_state != after.state:
+    def _is_told_otherwise(self) -> bool:
+        """Whether the row says what is so no more of a host that stays where it is, and whose words tell no time."""
+        known = self._record
+        if known.state not in _REASONED or self.stored_state != known.state:
             return False
-        return (self.row.reason, self.row.waiting_for) != (after.reason, self._waiting(after))
+        return (self.row.reason, self.row.waiting_for) != (known.reason, self._waiting(known))
 
     def _publish(self) -> None:
         self.desk.states[self.host.id] = self._record.state
@@ -364,7 +362,8 @@ class HostActor:
     async def _tell_reason(self) -> None:
         """Store why the host is still where it is. Losing that loses no safety, only what is shown."""
         try:
-            await self.remember()
+            if self._is_told_otherwise():  # else it was told together with something else meanwhile
+                await self.remember()
         except HoldfastError as problem:
             self._not_stored("why it is where it is", problem)
 
