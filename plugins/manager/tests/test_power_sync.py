@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from holdfast.errors import AuthenticationFailed, HoldfastError
+from holdfast.errors import AuthenticationFailed, HoldfastError, StoreUnavailable
 from holdfast.hooks.oobm import OobmDriver
-from holdfast.hooks.store import Query
-from holdfast.model import Oobm, PowerAction, PowerState
+from holdfast.hooks.store import Change, Insert, Query
+from holdfast.model import Alert, Oobm, PowerAction, PowerState
 from holdfast.model.readiness import Readiness
 from holdfast.model.views import BmcView
 from manager_bed import Bed, BmcMode
@@ -147,6 +147,42 @@ def test_refused_credentials_are_told_again_the_next_day(make_bed: Callable[...,
     bed.lives["ms1"].clock.skew += 0.2 * DAY
     bed.run(30)
     assert len(bed.alerts("ALERT.OOBM.AUTHERROR")) == 2
+
+
+@pytest.mark.parametrize("away", ["reading", "writing"])
+def test_refused_credentials_are_told_although_the_store_was_away_at_first(
+    make_bed: Callable[..., Bed], caplog: pytest.LogCaptureFixture, away: str
+) -> None:
+    """What was not stored was not told, and is not put off until tomorrow; nor is it an error of the program."""
+    bed = make_bed(servers=1)
+    store = bed.lives["ms1"].store
+    refused: list[object] = []
+
+    def once(record: object) -> None:
+        if record is Alert and not refused:
+            refused.append(record)
+            raise StoreUnavailable("no answer from the database")
+
+    if away == "writing":
+
+        def written(_number: int, changes: Sequence[Change]) -> None:
+            for change in changes:
+                once(type(change.row) if isinstance(change, Insert) else None)
+
+        store.before_commit = written
+    else:
+        select = bed.managers["ms1"].desk.memory.select
+
+        async def asked(record: Any, query: Query) -> Any:
+            once(record)
+            return await select(record, query)
+
+        bed.managers["ms1"].desk.memory.select = asked  # type: ignore[method-assign]
+    _refuse(bed, "h1")
+    bed.run(60)
+    assert refused
+    assert len(bed.alerts("ALERT.OOBM.AUTHERROR")) == 1
+    assert "a task of the manager failed" not in caplog.text
 
 
 def test_switching_it_lets_the_alert_be_told_again(bed: Bed) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import AuthenticationFailed, Conflict, HoldfastError
-from holdfast.hooks.store import Change, Query, Update
+from holdfast.hooks.store import Change, Insert, Query, Update
 from holdfast.model import Alert, Host, Moment, Oobm, PowerState
 from holdfast.model.alerts import ALERT_TYPES
 
@@ -47,7 +47,7 @@ class PowerRecord:
                 continue  # it was asked with the old one
             changes = self._changes(seen)
             if refused:
-                changes += await self._alert(seen.host)
+                changes += await self._alert_if_known(seen.host)
             if changes:
                 batches.append((seen, changes))
         if not batches:
@@ -58,8 +58,12 @@ class PowerRecord:
             # One of the rows is gone or configured anew; the others are none the worse.
             for seen, changes in batches if len(batches) > 1 else ():
                 await self._commit(seen, changes)
+            if len(batches) == 1:
+                self._untold(batches[0][1], batches[0][0].host)
         except HoldfastError as trouble:
             log.info("power states of %d fence devices were not stored: %s", len(batches), trouble)
+            for seen, changes in batches:
+                self._untold(changes, seen.host)
 
     async def alert_of_refused_credentials(self, host: Host) -> None:
         """The alert, unless it was given today, or a new password is on its way."""
@@ -68,7 +72,11 @@ class PowerRecord:
             return
         changes = await self._alert(host)
         if changes:
-            await self._desk.memory.commit(changes)
+            try:
+                await self._desk.memory.commit(changes)
+            except HoldfastError:
+                self._untold(changes, host)
+                raise
 
     def forget_alert(self, host_id: int) -> None:
         """Out-of-band management was switched: what was told before counts no more."""
@@ -79,6 +87,19 @@ class PowerRecord:
             await self._desk.memory.commit(changes)
         except HoldfastError as trouble:
             log.info("power state of host %s was not stored: %s", seen.host.name, trouble)
+            self._untold(changes, seen.host)
+
+    def _untold(self, changes: Sequence[Change], host: Host) -> None:
+        """These were not stored: an alert among them was not told, and the next reading tells it."""
+        if any(isinstance(change, Insert) and isinstance(change.row, Alert) for change in changes):
+            self._alerted.pop(host.id, None)
+
+    async def _alert_if_known(self, host: Host) -> list[Change]:
+        try:
+            return await self._alert(host)
+        except HoldfastError as trouble:
+            log.info("whether host %s was told to refuse its credentials is not known: %s", host.name, trouble)
+            return []
 
     def _changes(self, seen: Seen) -> list[Change]:
         problem, row = seen.problem[:_LONGEST_PROBLEM], seen.row
