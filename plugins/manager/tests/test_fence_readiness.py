@@ -122,6 +122,18 @@ def test_what_was_configured_anew_is_looked_at_at_once(bed: Bed) -> None:
     assert _open(bed) == []
 
 
+def test_that_a_new_device_is_well_is_told_where_the_old_one_was_not(bed: Bed) -> None:
+    """Whoever heard that the path is not ready hears that it is."""
+    bed.machine("h1").bmc().set_mode(BmcMode.AUTH)
+    bed.run_until(lambda: _row(bed).readiness == "NotReady", 120)
+    bed.machine("h1").bmc().set_mode(BmcMode.OK)
+    row = _row(bed)
+    bed.edit(Oobm, row.id, readiness="", readiness_detail="", update_count=row.update_count + 1)
+    bed.run_until(lambda: _row(bed).readiness == "Ready", 60)
+    assert _open(bed) == []
+    assert [event.level for event in bed.events(EVENT)] == ["WARN", "INFO"]
+
+
 def test_a_device_that_is_switched_off_has_no_readiness(bed: Bed) -> None:
     """Its alert is closed: nobody expects it to work."""
     bed.machine("h1").bmc().set_mode(BmcMode.AUTH)

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from holdfast.hooks.store import Insert
-from holdfast.model import AsyncJob, Cluster, ClusterDetail, Event, Host, Oobm, Zone, ZoneDetail
+from holdfast.model import AsyncJob, Cluster, ClusterDetail, Event, Host, Moment, Oobm, Zone, ZoneDetail
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -43,6 +43,23 @@ def test_it_is_configured_again_over_what_was_there(cloud, usable):
     [row] = cloud.rows(Oobm)
     assert (row.password.reveal(), row.update_count) == ("another", 1)
     assert len(cloud.events("HOST.OOBM.CONFIGURE")) == 2
+
+
+def test_what_was_seen_of_the_old_device_is_not_shown_of_the_new_one(cloud, usable):
+    """Neither its power nor that it was ready; what is configured as it was keeps them."""
+    [row] = cloud.rows(Oobm)
+    seen = {"power_state": "On", "readiness": "Ready", "readiness_since": Moment(1000.0)}
+    again = {"address": row.address, "username": row.username, "password": row.password.reveal()}
+
+    def shown(**changed):
+        cloud.set(cloud.rows(Oobm)[0], **seen)
+        answer = cloud.configure_oobm(usable, **again | changed)
+        return answer["powerstate"], answer.get("readiness"), answer.get("readinesssince") is not None
+
+    assert shown() == ("On", "Ready", True)
+    assert shown(password="another") == ("On", None, False)
+    assert shown(address="bmc2") == ("Unknown", None, False)
+    assert "enable it with" not in cloud.configure_oobm(usable)["description"]
 
 
 def test_bad_configurations_are_refused(cloud, host):

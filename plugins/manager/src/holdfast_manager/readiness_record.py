@@ -51,8 +51,11 @@ class ReadinessRecord:
                 return
             values = {"readiness": state, "readiness_detail": detail}
             turned = fresh.readiness != state
-            # That a new device is well is no news.
-            is_news = turned and not (state == ReadinessState.READY and not fresh.readiness)
+            name = _name(host, row)
+            text = f"{name} is {_in_words(state)}" + (f": {detail}" if detail else "")
+            alert = await self._alert(host, name, state, text)
+            # That a new device is well is no news, unless it was said before that the one in its place is not.
+            is_news = turned and not (state == ReadinessState.READY and not fresh.readiness and not alert)
             changes: list[Change] = [
                 Update(
                     Oobm, row.id,
@@ -61,12 +64,9 @@ class ReadinessRecord:
                     {"update_count": row.update_count},
                 )
             ]  # fmt: skip
-            name = _name(host, row)
-            text = f"{name} is {_in_words(state)}" + (f": {detail}" if detail else "")
             if is_news:
                 level = "INFO" if state in ("", ReadinessState.READY) else "WARN"
                 changes.append(self._desk.journal.event(EVENT, text, resource=host.uuid, level=level))
-            alert = await self._alert(host, name, state, text)
             await self._desk.memory.commit([*changes, *alert])
         except HoldfastError as trouble:
             log.info("readiness of a fence device of host %s was not stored: %s", host.name, trouble)

@@ -1,7 +1,7 @@
 """What a host's fence devices are: BMCs and switched outlets, in levels, each with its driver and options (M3.2)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast import bmc_options
@@ -94,7 +94,8 @@ def configure_out_of_band_management(call: Call) -> Answer:
             continue
         call.context.bell.ring("inventory")
         return oobm_answer(host.uuid, row) | {
-            "description": f"configured for host {host.name}; enable it with enableOutOfBandManagementForHost",
+            "description": f"configured for host {host.name}"
+            + ("" if row.enabled else "; enable it with enableOutOfBandManagementForHost"),
             "status": True,
         }
     raise Conflict(f"others keep changing the out-of-band management of host {host.name}; try again")
@@ -144,9 +145,21 @@ def _written(call: Call, host: Host, values: dict[str, Any]) -> Oobm:
     else:
         kept = {name: value for name, value in values.items() if value != "" or name == "problem"}
         counted = {"update_count": row.update_count + 1, "update_time": call.now()}
-        change = Update(Oobm, row.id, kept | counted, expect={"update_count": row.update_count})
+        new = kept | counted | _unseen(row, kept)
+        change = Update(Oobm, row.id, new, expect={"update_count": row.update_count})
     call.store.commit([change, told])
     return _stored(call, host)
+
+
+def _unseen(row: Oobm, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was seen through the old address or login, and says nothing of the new one. It is looked at anew soon."""
+    changed = {name for name, value in values.items() if getattr(row, name) != value}
+    found: dict[str, Any] = {}
+    if changed & {"driver", "address", "port"} and row.power_state != PowerState.DISABLED:
+        found["power_state"] = PowerState.UNKNOWN
+    if changed - {"problem", "new_password"}:
+        found |= {"readiness": "", "readiness_detail": "", "readiness_since": None}
+    return found
 
 
 def _stored(call: Call, host: Host) -> Oobm:
