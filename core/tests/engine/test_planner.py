@@ -337,6 +337,7 @@ def test_names_may_be_bounded_and_counts_never_are():
     )
     [group] = plan.explanation("a", names_per_reason=2)["refusals"]
     assert (group["count"], group["hosts"]) == (9, ["h0", "h1"])
+    assert plan.summary("a", "web 1").startswith("no host can take VM web 1: h0, h1")
     assert plan.summary("a") == "no host can take VM a: h0, h1, h2 and 6 more: not this one (strict)"
 
 

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import OutcomeUnknown, StoreUnavailable
 from holdfast.hooks.store import Insert
 from holdfast.model import Event
 
@@ -149,17 +149,19 @@ def test_an_unforeseen_exception_is_530_and_only_the_log_explains_it(api, ask, m
     assert text.split()[-1] in record.getMessage()
 
 
-def test_a_store_unavailable_in_the_middle_of_a_call_changes_nothing(api, monkeypatch):
-    """The answer says so, and the next call works."""
+@pytest.mark.parametrize("kind", [StoreUnavailable, OutcomeUnknown])
+def test_a_store_that_fails_in_the_middle_of_a_call_changes_nothing(api, monkeypatch, caplog, kind):
+    """The answer says so, the log says why, and the next call works."""
 
     def lost(*_):
-        raise StoreUnavailable("connection refused to db1:3306 as cloud")
+        raise kind("connection refused to db1:3306 as cloud")
 
     with monkeypatch.context() as patched:
         patched.setattr(api.store, "commit", lost)
         code, text = api.refused("updateConfiguration", name="ha.tag", value="x")
     assert code == 534
     assert "db1" not in text
+    assert "updateConfiguration: connection refused to db1:3306" in caplog.text
     assert api.admin("listConfigurations", name="ha.tag")["configuration"][0]["value"] == ""
 
 

@@ -133,9 +133,11 @@ class Plan:
         """What was chosen and how many hosts each plugin refused; ready for JSON, in a time that does not grow."""
         return planner_explanation.brief(self.decisions[vm_uuid], self.rooms)
 
-    def summary(self, vm_uuid: str) -> str:
-        """The explanation in one sentence with the first reasons, for messages and alerts."""
-        return planner_explanation.sentence(self.explanation(vm_uuid, planner_explanation.NAMES_IN_A_SENTENCE))
+    def summary(self, vm_uuid: str, name: str = "") -> str:
+        """The explanation in one sentence with the first reasons, for messages and alerts; `name` is what people call
+        the VM."""
+        told = self.explanation(vm_uuid, planner_explanation.NAMES_IN_A_SENTENCE)
+        return planner_explanation.sentence({**told, "vm": name or vm_uuid})
 
     def _add(self, room: HostRoom) -> None:
         if room.uuid in self.rooms:

@@ -88,6 +88,7 @@ def fault_of(problem: BaseException, command: str) -> Fault:
     if isinstance(problem, ApiFault):
         return Fault(problem.code, problem.text, problem.cs_code)
     if isinstance(problem, OutcomeUnknown):
+        logger.warning("%s: %s", command, problem)
         return Fault(UNAVAILABLE, "the database broke off while it was writing: look whether it was done, then repeat")
     if isinstance(problem, (StoreUnavailable, CoordinatorUnavailable)):
         logger.warning("%s: %s", command, problem)

@@ -231,7 +231,7 @@ class Restarts:
 
     async def _nowhere(self, work: Work, vm: Vm, plan: Plan) -> None:
         """No host takes it now. That is no failed start: it waits, visibly, until one does (S10)."""
-        summary = plan.summary(vm.uuid)
+        summary = plan.summary(vm.uuid, vm.name)
         excluded = _ids(work.excluded)
         wait = self._desk.inventory.settings.number("restart.retry.interval") * min(2**work.investigations, 10)
         if excluded:

@@ -135,7 +135,7 @@ async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | N
     plan = await placing.plan([request], await placing.rooms([vm.data_center_id]))
     target = job.desk.inventory.hosts_by_uuid.get(plan.decisions[vm.uuid].host or "")
     if target is None:
-        raise NoCapacity(f"no host can take VM {vm.name}: {plan.summary(vm.uuid)}")
+        raise NoCapacity(plan.summary(vm.uuid, vm.name))
     moving, next_permit = await _permit_move(job, vm, permit, source, target)
     seconds = job.desk.inventory.settings.number("ha.vm.start.timeout")
     grant = PermitGrant(

@@ -85,9 +85,9 @@ async def _begin(job: Job, vm: Vm) -> dict[str, Any] | None:
         plan = await placing.plan([request], await placing.rooms([vm.data_center_id]))
         target = job.desk.inventory.hosts_by_uuid.get(plan.decisions[vm.uuid].host or "")
         if target is None:
-            summary = plan.summary(vm.uuid)
+            summary = plan.summary(vm.uuid, vm.name)
             await job.desk.memory.commit([Update(Vm, vm.id, {"reason": f"not started: {summary}"[:1000]})])
-            raise NoCapacity(f"no host can take VM {vm.name}: {summary}")
+            raise NoCapacity(summary)
         if not job.desk.membership.owns(target.uuid):
             await job.hand_over(target)
             return None
