@@ -232,6 +232,11 @@ def test_purging_leaves_what_a_stopped_replica_needs(lab: MariaDbLab, run: Run) 
     assert "may purge" in run("purge", servers, "--keep-hours", "0", "--dry-run")[1]
     assert len(first.run("SHOW BINARY LOGS")) == before
     assert "purged" in run("purge", servers, "--keep-hours", "0")[1]
+    for _ in range(_LOOKS):  # as in `_purge_all`: the thread from before the stop may still stand in one
+        if len(first.run("SHOW BINARY LOGS")) == 1:
+            break
+        time.sleep(0.05)
+        run("purge", servers, "--keep-hours", "0")
     assert len(first.run("SHOW BINARY LOGS")) == 1
     second.kill()
     status, _, err = run("purge", servers, "--keep-hours", "0")
