@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +31,7 @@ _CONFIGURATION = """\
 [server]
 name = "{name}"
 data_dir = "{data_dir}"
-services = ["manager", "api"]
+services = [{services}]
 
 [api]
 address = "{address}"
@@ -50,7 +51,14 @@ class ServerProcess:
     over in the environment, which no other user can read.
     """
 
-    def __init__(self, directory: Path, port: int = 0, name: str = "demo", more: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        name: str = "demo",
+        more: str = "",
+        services: Sequence[str] = ("manager", "api"),
+    ) -> None:
         self.directory = directory
         self.data_dir = directory / "data"
         self.log = directory / LOG_NAME
@@ -59,6 +67,7 @@ class ServerProcess:
         self.name = name
         self._wanted = port
         self._more = more
+        self._services = services
         self.port = 0
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -118,7 +127,10 @@ class ServerProcess:
         return "\n".join(lines[-_LAST_LINES:]) or "(its log is empty)"
 
     def _write_configuration(self) -> None:
-        text = _CONFIGURATION.format(name=self.name, data_dir=self.data_dir, address=ADDRESS, port=self.port)
+        services = ", ".join(f'"{service}"' for service in self._services)
+        text = _CONFIGURATION.format(
+            name=self.name, data_dir=self.data_dir, services=services, address=ADDRESS, port=self.port
+        )
         self.configuration.write_text(text + self._more, encoding="utf-8")
 
     def _await_answer(self) -> None:
