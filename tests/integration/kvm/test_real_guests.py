@@ -142,6 +142,19 @@ def test_vms_live_through_the_death_of_libvirtd(kvm: KvmHost, new_vm: NewVm) -> 
     ear.hear(VmReport(vm.uuid, GuestState.CRASHED, 1))
 
 
+def test_a_vm_that_dies_while_libvirtd_takes_it_up_again_is_told(kvm: KvmHost, new_vm: NewVm) -> None:
+    """libvirtd, just begun again, has no event for that: it ends the domain without a word."""
+    vm = new_vm()
+    ear = listen(kvm)
+    kvm.start(vm)
+    pid = qemu_of(kvm, vm)
+    os.kill(pid, signal.SIGSTOP)
+    kvm.libvirt.signal("libvirtd", signal.SIGKILL)
+    ear.wait(lambda ear: len(ear.connected) >= 2)
+    os.kill(pid, signal.SIGKILL)
+    ear.hear(VmReport(vm.uuid, GuestState.CRASHED, 1))
+
+
 def test_a_host_that_was_cut_off_comes_back_empty(kvm: KvmHost, new_vm: NewVm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing starts by itself, the runs of before are said to be gone, and what was stopped stays refused."""
     stopped, running = new_vm(), new_vm()

@@ -70,9 +70,15 @@ class RollCall:
         page = self._book.pages().get(seen.mark.vm_uuid)
         return page is None or page.begun != seen.mark.run_epoch or page.let_go
 
-    def find_ends(self) -> None:
-        """Runs that ended while nobody listened: write down how, as far as libvirt's log or the host's boot tells."""
-        self._call(Deadline(_FINDING_SECONDS))
+    def find_ends(self) -> bool:
+        """Runs that ended while nobody listened: write down how, as far as libvirt's log or the host's boot tells. Of
+        processes that live the kernel tells from now on. True if libvirt still lists a domain whose process is gone."""
+        seen = self._call(Deadline(_FINDING_SECONDS))
+        self._watch.deaths.watch(number for numbers in seen.guests.values() for number in numbers)
+        return any(
+            uuid not in seen.guests and not self._starting.is_underway(sighting.mark.vm_uuid)
+            for uuid, sighting in seen.found.items()
+        )
 
     def _call(self, limit: Deadline) -> _Seen:
         """First what is written, then what is there: a run that began in between is there, and not taken for ended."""

@@ -22,6 +22,7 @@ from holdfast_hypervisor_kvm import domain_state
 from holdfast_hypervisor_kvm.capacity import boot_id, read_capacity
 from holdfast_hypervisor_kvm.connection import Connection, words
 from holdfast_hypervisor_kvm.deadline import Deadline
+from holdfast_hypervisor_kvm.deaths import Deaths
 from holdfast_hypervisor_kvm.domain_xml import domain_uuid
 from holdfast_hypervisor_kvm.lookup import Lookup
 from holdfast_hypervisor_kvm.run_book import RunBook
@@ -33,13 +34,15 @@ _LIFECYCLE, _REBOOT, _IO_ERROR_REASON = 0, 1, 6
 _PROC = Path("/proc")
 _CALL_SECONDS = 10.0
 _AGAIN_SECONDS = 0.5
-_NEW, _GONE = -1, -2
+_LOOKS = 120
+"""How often a domain is looked for whose process is gone: libvirtd may take a minute to see it."""
+_NEW, _GONE, _DIED = -1, -2, -3
 _CHANGES = (domain_state.EVENT_STARTED, domain_state.EVENT_SUSPENDED, domain_state.EVENT_RESUMED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """One event of a domain; or that the connection is new, or that it broke."""
+    """One event of a domain; or that a process died, that the connection is new, or that it broke."""
 
     event: int
     uuid: str = ""
@@ -47,7 +50,7 @@ class _Note:
 
 
 class Watch:
-    """One per driver. Nothing is polled but guests that wait for their storage."""
+    """One per driver. Nothing is polled but guests that wait for their storage, and those whose process has died."""
 
     def __init__(self, uri: str, book: RunBook, resume_seconds: float) -> None:
         self.connection = Connection(uri, self._opened, lambda: self._notes.put(_Note(_GONE)))
@@ -63,9 +66,10 @@ class Watch:
         self._waiting: set[str] = set()
         """Domains that stopped on an I/O error."""
         self._thread: threading.Thread | None = None
+        self.deaths = Deaths(lambda: self._notes.put(_Note(_DIED, detail=_LOOKS)))
         self.gone: Callable[[str], None] = lambda uuid: None
         self.rebooted: Callable[[str], None] = lambda uuid: None
-        self.find_ends: Callable[[], None] = lambda: None
+        self.find_ends: Callable[[], bool] = lambda: False
         self.is_unborn: Callable[[Sighting], bool] = lambda seen: False
         self.drop: Callable[[str], None] = lambda vm_uuid: None
 
@@ -156,6 +160,8 @@ class Watch:
             self._look_around()
         elif note.event == domain_state.EVENT_STOPPED:
             self._stopped(note)
+        elif note.event == _DIED:
+            self._find_ends(note.detail)
         elif note.event in _CHANGES:
             seen = self._lookup.look(note.uuid, Deadline(_CALL_SECONDS))
             if seen is not None:
@@ -171,7 +177,7 @@ class Watch:
             listener.on_connected(uuid, boot_id(_PROC), size.cpus, size.speed, size.ram)
         for seen in found.values():
             self._seen(seen, arrives=False)
-        self.find_ends()
+        self._find_ends(_LOOKS)
 
     def _seen(self, seen: Sighting, arrives: bool) -> None:
         if arrives:
@@ -213,6 +219,13 @@ class Watch:
         self._troubles.pop(note.uuid, None)
         self.sightings.forget(note.uuid)
         self.ended(last.uuid, last.mark.vm_uuid, last.mark.run_epoch, *domain_state.of_stop(note.detail))
+
+    def _find_ends(self, looks: int) -> None:
+        """Once libvirtd sees that a process is gone it tells, or, where it was just taking the domain up, does not."""
+        if self.find_ends() and looks:
+            again = threading.Timer(_AGAIN_SECONDS, self._notes.put, (_Note(_DIED, detail=looks - 1),))
+            again.daemon = True
+            again.start()
 
     def _let_all_go_on(self) -> None:
         """One whose storage is still away stops again at once."""
