@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from holdfast.model import HAState, HostStatus
+from holdfast.hooks.store import Query
+from holdfast.model import HAState, HaTransition, HostStatus
 from holdfast_simulator.world.bmc import BmcMode
 from manager_bed import Bed
 
@@ -66,3 +67,36 @@ def test_the_reason_of_an_ineligible_host_is_the_present_one(bed: Bed) -> None:
     bed.outcome(bed.job("enableOutOfBandManagementForHost", 1, hostid=1))
     bed.run_until(lambda: "aintenance" in bed.ha(1).reason, 10)
     assert bed.state(1) == HAState.INELIGIBLE
+
+
+def test_why_a_fence_goes_on_is_known_after_a_crash(bed: Bed) -> None:
+    """The row keeps its reason when another process takes the host up, and each further attempt has one."""
+    bed.add_vm("vm1", 1)
+    bed.machine("h1").bmc().set_mode(BmcMode.REFUSING)
+    bed.machine("h1").set_watchdog(False)
+    bed.run(3)
+    bed.machine("h1").hang()
+    bed.run_until(lambda: bed.state(1) == HAState.FENCING, 30)
+    before = bed.ha(1).reason
+    bed.crash(bed.owner("h1"))
+    bed.run_until(lambda: len(_retries(bed)) == 1, 60)
+    assert bed.ha(1).reason
+    assert _retries(bed)[0].reason == "what came of attempt 1 is not known"
+    assert before in [move.reason for move in bed.store.select(HaTransition, Query())]
+    bed.run_until(lambda: bool(bed.alerts("ALERT.HA.FENCE.STUCK")), 200)
+    assert bed.alerts("ALERT.HA.FENCE.STUCK")[0].subject == "the fence of host h1 does not get through"
+
+
+def _retries(bed: Bed) -> list[HaTransition]:
+    return [move for move in bed.store.select(HaTransition, Query()) if move.event == "RetryFencing"]
+
+
+def test_a_host_that_comes_back_from_its_fence_is_not_ineligible_because_it_answers(bed: Bed) -> None:
+    """Until its provider was asked, that is what it waits for."""
+    bed.machine("h1").power_off("power loss")
+    bed.run_until(lambda: bed.state(1) == HAState.FENCED, 30)
+    bed.run_until(lambda: bed.host(1).status == HostStatus.UP, 90)
+    bed.outcome(bed.job("cancelHostMaintenance", 1, id=1))
+    bed.run_until(lambda: bed.state(1) == HAState.AVAILABLE, 60)
+    [back] = bed.store.select(HaTransition, Query(equal={"state": "Ineligible", "prev_state": "Fenced"}))
+    assert "whether HA can work is found out next" in back.reason

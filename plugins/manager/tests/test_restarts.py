@@ -217,7 +217,7 @@ def test_a_host_that_returns_takes_waiting_vms_at_once(make_bed: Callable[..., B
 @pytest.mark.parametrize(
     ("settings", "values", "words"),
     [
-        ({}, {"ha_enabled": False}, "not HA-enabled"),
+        ({}, {"ha_enabled": False}, "HA is not enabled for it"),
         ({"vm.ha.enabled": "false"}, {}, "vm.ha.enabled"),
         ({}, {"state": VmState.STOPPING}, "being stopped"),
     ],

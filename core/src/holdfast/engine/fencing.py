@@ -123,7 +123,8 @@ def _send_cut(host: HostHa, now: float, policy: HostPolicy) -> Step:
     fence = _of(host)
     decisions: tuple[Decision, ...] = ()
     if fence.attempt:
-        host, decisions = move(host, HAEvent.RETRY_FENCING, now, fence.problem, fence.reads)
+        reason = fence.problem or f"what came of attempt {fence.attempt} is not known"
+        host, decisions = move(host, HAEvent.RETRY_FENCING, now, reason, fence.reads)
     attempt = fence.attempt + 1
     fence = fence._replace(
         stage=Stage.CUTTING, attempt=attempt, accepted=False, off_reads=0, read_alive=False, reads=(),

@@ -98,6 +98,8 @@ def _alive(host: HostHa, now: float, evidence: tuple[Evidence, ...], reason: str
         return host._replace(reason=_ANSWERS), _NOTHING
     if host.state is HAState.AVAILABLE:
         return host._replace(samples=Samples(), recoveries=0, held="", reason=""), _NOTHING
+    if host.state is HAState.FENCED:
+        reason = f"{reason}; whether HA can work is found out next"
     host, decisions = move(host, HAEvent.HEALTH_CHECK_PASSED, now, reason, evidence)
     if decisions:
         host = host._replace(samples=Samples(), recoveries=0, held="")

@@ -135,6 +135,8 @@ class HostActor:
         if state in _REASONED:
             in_maintenance = self.host.resource_state in MAINTENANCE_STATES
             self._record = self._record._replace(reason=self.row.reason, maintenance=in_maintenance)
+        elif self._record.state is HAState.FENCING:
+            self._record = self._record._replace(reason=self.row.reason)
         self.stored_state = self.row.ha_state
         self._light = []
         self._publish()

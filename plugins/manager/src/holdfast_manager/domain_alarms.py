@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("holdfast.manager.alarms")
 
 _BRAKE = "ALERT.HA.BRAKE"
+_OF_HOSTS = {
+    "ALERT.HA.FENCE.STUCK": "the fence of host {} does not get through",
+    "ALERT.HA.FENCE.SURVIVED": "host {} answers although it was being fenced",
+}
 _SAME_INCIDENT_SECONDS = 60.0
 """Another server's hosts fall silent with ours: what it said so lately is not said again."""
 
@@ -81,7 +85,8 @@ class DomainAlarms:
     def row(self, host: Host, alarm: Alarm) -> Insert:
         """The alert to store."""
         if not alarm.domain:
-            return self._desk.journal.alert(alarm.name, f"{alarm.name}: host {host.name}", alarm.text, host)
+            subject = _OF_HOSTS.get(alarm.name, alarm.name + ": host {}").format(host.name)
+            return self._desk.journal.alert(alarm.name, subject, alarm.text, host)
         made = self._desk.journal.alert(alarm.name, _subject(alarm), alarm.text)
         assert isinstance(made.row, Alert)
         cluster = host.cluster_id if alarm.domain.startswith("cluster ") else None

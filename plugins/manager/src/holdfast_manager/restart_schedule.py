@@ -95,7 +95,7 @@ def why_not_restarted(inventory: Inventory, vm: Vm, host: Host, pool: StoragePoo
     if vm.state in (VmState.STOPPING, VmState.DESTROYED, VmState.EXPUNGING):
         return "it was being stopped when its host was lost"
     if not vm.ha_enabled and not settings.flag("force.ha"):
-        return f"its host {host.name} was lost, and its offering is not HA-enabled"
+        return f"its host {host.name} was lost, and HA is not enabled for it (haenable)"
     if not settings.flag("vm.ha.enabled", zone=vm.data_center_id):
         return "VM HA is disabled in its zone (vm.ha.enabled)"
     if pool is not None and pool.scope == "HOST":
