@@ -275,3 +275,13 @@ def test_problems_are_found_without_anybody_asking_for_the_value() -> None:
     )
     (problem,) = settings.problems
     assert f"row {NAME} of table cluster_details, Cluster 3" in problem
+
+
+def test_a_tag_that_no_host_can_carry_is_refused() -> None:
+    """And one that stands in the table counts as none, for every list of hosts asks for its hosts."""
+    with pytest.raises(InvalidRequest, match=r"setting ha.tag: it has 101 characters, 100 are allowed"):
+        CATALOGUE["ha.tag"].parse("x" * 101)
+    stored = Settings({"ha.tag": "x" * 101})
+    assert stored.text("ha.tag") == ""
+    assert len(stored.problems) == 1
+    assert Settings({"ha.tag": "x" * 100}).text("ha.tag") == "x" * 100

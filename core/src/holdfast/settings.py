@@ -20,7 +20,7 @@ Scope = Literal["Global", "Zone", "Cluster", "StoragePool"]
 class Setting:
     """One setting. `upstream` is CloudStack 4.22's default ("-" where it has none); `low` and `high` are inclusive.
 
-    `words` are the only texts that it takes; empty if it takes any.
+    Of a text `high` is the most characters. `words` are the only texts that it takes; empty if it takes any.
     """
 
     name: str
@@ -43,6 +43,8 @@ class Setting:
             raise InvalidRequest(f"setting {self.name}: {text!r} is not {_ARTICLES[self.kind]}") from None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_range(value)
+        if isinstance(value, str) and self.high is not None and len(value) > self.high:
+            raise InvalidRequest(f"setting {self.name}: it has {len(value)} characters, {self.high:g} are allowed")
         if self.words and str(value).lower() not in self.words:
             raise InvalidRequest(f"setting {self.name}: {text!r} is not allowed; allowed is {' or '.join(self.words)}")
         return value.lower() if self.words and isinstance(value, str) else value

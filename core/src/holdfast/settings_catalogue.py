@@ -63,7 +63,7 @@ ENTRIES: tuple[_Entry, ...] = (
     ("vm.ha.enabled", "bool", "true", "true", "Zone", "", "Restart HA VMs of this zone.", "vm-ha", None, None),
     ("vm.ha.migration.max.retries", "int", "5", "5", "Global", "", "Failed starts of one VM after which its work item ends in Error with an alert.", "vm-ha", 1, 1000),
     ("force.ha", "bool", "false", "false", "Global", "", "Treat every VM as HA-enabled.", "vm-ha", None, None),
-    ("ha.tag", "text", "", "", "Global", "", "Host tag of dedicated HA hosts: they take only VMs restarted by HA.", "vm-ha", None, None),
+    ("ha.tag", "text", "", "", "Global", "", "Host tag of dedicated HA hosts: they take only VMs restarted by HA.", "vm-ha", None, 100),
     ("ha.vm.restart.hostup", "bool", "true", "true", "Global", "", "Restart an HA VM that crashed although its host is Up.", "vm-ha", None, None),
     ("ha.vm.restart.after.shutdown", "bool", "false", "-", "Global", "", "Also restart an HA VM whose guest shut itself down cleanly.", "vm-ha", None, None),
     ("ha.vm.crash.limit", "int", "5", "-", "Global", "", "Crashes of one VM within time.between.failures after which it is left stopped with an alert.", "vm-ha", 1, 1000),

@@ -129,7 +129,7 @@ def _shown(call: Call, setting: Setting, settings: Settings, scope: str, row: Ro
         "type": _TYPES[setting.kind],
         "unit": setting.unit or None,
         "minimum": setting.low,
-        "maximum": setting.high,
+        "maximum": setting.high if setting.kind in ("int", "float") else None,
         "options": ",".join(setting.words) or None,
         "isdynamic": setting.name != _PORT,
     }
