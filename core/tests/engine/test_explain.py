@@ -68,6 +68,22 @@ def test_a_bmc_that_reads_on_is_named() -> None:
     assert "0 of 3 OFF readings; the next in 0.5 s (bmc-1 reads ON: chassis alive)" in told(bed)
 
 
+def test_a_reading_that_is_too_old_is_not_called_none() -> None:
+    """A BMC that read ON a while ago does answer."""
+    bed = Bed().enable().fall_silent()
+    bed.health(ALIVE)
+    bed.now += 100.0
+    [said] = [sentence for sentence in told(bed) if "OFF readings" in sentence]
+    assert said.endswith("(bmc-1 read ON 100.0 s ago, too old to count: chassis alive)")
+
+
+def test_samples_beyond_those_that_were_needed_are_told_as_such() -> None:
+    """Where the brake holds, more come in."""
+    bed = Bed().enable().fall_silent()
+    bed.host = bed.host._replace(samples=bed.host.samples._replace(dead_run=7))
+    assert any(sentence.startswith("7 samples, 2 were needed, in a row in which") for sentence in told(bed))
+
+
 def test_pools_are_told_one_by_one() -> None:
     """How long each is silent, when it counts as dead, and which gives no answer."""
     bed = Bed().enable().fall_silent()

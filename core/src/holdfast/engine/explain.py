@@ -82,8 +82,14 @@ def _off_readings(host: HostHa, now: float, policy: HostPolicy) -> str:
     not_off = [piece for piece in chassis if piece.read_at(now) is not Opinion.DEAD]
     if not not_off:
         return text
-    reads = "reads ON" if not_off[0].read_at(now) is Opinion.ALIVE else "gives no reading"
-    return f"{text} ({not_off[0].source} {reads}{_because(not_off[0].detail)})"
+    return f"{text} ({not_off[0].source} {_read(not_off[0], now)}{_because(not_off[0].detail)})"
+
+
+def _read(piece: Evidence, now: float) -> str:
+    if piece.opinion is Opinion.UNKNOWN:
+        return "gives no reading"
+    word = "ON" if piece.opinion is Opinion.ALIVE else "OFF"
+    return f"reads {word}" if piece.is_fresh(now) else f"read {word} {_seconds(now - piece.at)} ago, too old to count"
 
 
 def _pool(piece: Evidence, now: float, policy: HostPolicy) -> str:
@@ -118,9 +124,9 @@ def _samples(host: HostHa, now: float, policy: HostPolicy) -> str:
             f"{host.samples.alive_run} of {policy.alive_needed} samples in a row that show writing, after which it is "
             f"left alone as Degraded; {following}"
         )
-    text = (
-        f"{host.samples.dead_run} of {policy.dead_needed} samples in a row in which every pool says dead; {following}"
-    )
+    run, needed = host.samples.dead_run, policy.dead_needed
+    so_far = f"{run} of {needed} samples" if run < needed else f"{run} samples, {needed} were needed,"
+    text = f"{so_far} in a row in which every pool says dead; {following}"
     return text if host.activity_evidence else f"{text} (no pool has been read in this suspicion)"
 
 
