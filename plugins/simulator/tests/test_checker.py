@@ -213,6 +213,19 @@ def test_s7_many_hosts_fall_silent_together(stage: Stage) -> None:
     assert stage.rules() == {"S7"}
 
 
+def test_s7_a_host_that_is_dead_by_proof_is_not_in_doubt(stage: Stage) -> None:
+    """Two others may be, of four."""
+    stage.site.run(5)
+    for name in ("h1", "h2", "h3"):
+        stage.world.host(name).hang()
+    stage.site.run(15)
+    stage.world.host("h2").power_off("test")
+    stage.mark("h2", "Fenced")
+    stage.mark("h1", "Fencing")
+    stage.cut("h1")
+    assert stage.rules() == set()
+
+
 def test_s8_a_cut_before_it_is_written_down(stage: Stage) -> None:
     """The store knows of no fence, nor of a quarantine."""
     stage.world.host("h1").power_off("test")

@@ -42,6 +42,7 @@ from holdfast_simulator.world.network import COORDINATOR, DATABASE
 from holdfast_simulator.world.world import World
 
 R = TypeVar("R", bound=Row)
+_FENCED = Query(equal={"ha_state": HAState.FENCED})
 _SLACK = 0.05
 """Seconds that a message and a clock's drift may take."""
 _GRANTING = 15.0
@@ -298,7 +299,12 @@ class Checker:
         if event.at - self._offs.get(event.host, -1e9) < 120.0:
             return
         of_cluster = [uuid for uuid, row in self._hosts.items() if row.cluster_id == cluster]
-        silent = [uuid for uuid in of_cluster if self._wellbeing.silent_for(uuid, event.server) > self._wellbeing.grace]
+        # Hosts in doubt: one that is fenced is dead by proof, and says nothing of what the others' silence comes from.
+        fenced = {self._names[row.resource_id] for row in self._store.select(HaConfig, _FENCED)}
+        grace, server = self._wellbeing.grace, event.server
+        silent = [
+            uuid for uuid in of_cluster if self._wellbeing.silent_for(uuid, server) > grace and uuid not in fenced
+        ]
         fraction = self._settings.number("ha.brake.fraction") * len(of_cluster)
         allowed = max(self._settings.whole("ha.brake.min.hosts"), fraction)
         if len(silent) > allowed and self._world.host(event.host).powered:
