@@ -6,6 +6,7 @@ import pytest
 from holdfast.hooks.store import Query
 from holdfast.model import AsyncJob, Event, HAState, JobStatus, Moment, PermitState, VmState
 from holdfast_simulator.world.happenings import What
+from holdfast_simulator.world.physics import Physics
 from manager_bed import Bed
 
 
@@ -45,6 +46,27 @@ def test_maintenance_waits_for_moves_that_others_ordered(bed: Bed, emptied: int)
     assert bed.vm(vm).host_id != emptied
     assert _stops(bed) == 0
     bed.check_once()
+
+
+def test_maintenance_waits_for_vms_that_start_there(make_bed: Callable[..., Bed]) -> None:
+    """They had their permits before the host was closed; each is moved once it runs."""
+    bed = make_bed(physics=Physics(vm_start=3.0))
+    vm = bed.add_vm("vm1", None)
+    start = bed.job("startVirtualMachine", 1, id=vm, hostid=1)
+    bed.run_until(lambda: bed.vm(vm).state == VmState.STARTING, 10, step=0.01)
+    prepare = bed.outcome(bed.job("prepareHostForMaintenance", 1, id=1))
+    assert prepare.job_status == JobStatus.SUCCESS, prepare.job_result
+    assert bed.outcome(start).job_status == JobStatus.SUCCESS
+    assert (bed.vm(vm).state, bed.vm(vm).host_id == 1) == (VmState.RUNNING, False)
+    assert len(bed.starts("vm1")) == 2
+    bed.check_once()
+
+
+def test_an_order_about_a_vm_that_is_gone_names_it(bed: Bed) -> None:
+    """By the name that people know."""
+    vm = bed.add_vm("vm1", 1)
+    bed.outcome(bed.job("destroyVirtualMachine", 1, id=vm, expunge=True))
+    assert "virtual machine vm1 was removed" in bed.outcome(bed.job("stopVirtualMachine", 1, id=vm)).job_result
 
 
 def test_the_same_start_may_be_ordered_several_times_at_once(bed: Bed) -> None:

@@ -43,7 +43,8 @@ async def _prepare(job: Job) -> dict[str, Any]:
         try:
             await migrate_away(job, vm, host)
         except HoldfastError as problem:
-            problems.append(f"VM {vm.name}: {problem}")
+            told = str(problem)
+            problems.append(told if told.startswith(f"VM {vm.name} ") else f"VM {vm.name}: {told}")
     problems = problems or await _left(job, host)
     host = await _still_wanted(job)
     try:

@@ -39,7 +39,7 @@ class Job:
         """The host that a parameter names, as stored now."""
         found = await self.desk.memory.get(Host, int(self.info[key]))
         if found is None or found.removed is not None:
-            raise InvalidRequest(f"host {self.info[key]} was removed")
+            raise InvalidRequest(f"host {found.name if found else self._named(key)} was removed")
         return found
 
     async def vm(self, key: str = "id") -> Vm:
@@ -50,8 +50,12 @@ class Job:
             query = Query(equal={"uuid": self.row.instance_uuid}, limit=1)
             found = next(iter(await self.desk.memory.select(Vm, query)), None)
         if found is None or found.removed is not None:
-            raise InvalidRequest(f"virtual machine {self.info.get(key, self.row.instance_uuid)} was removed")
+            raise InvalidRequest(f"virtual machine {found.name if found else self._named(key)} was removed")
         return found
+
+    def _named(self, key: str) -> str:
+        """What names a row that is not there at all."""
+        return self.row.instance_uuid or str(self.info.get(key, ""))
 
     async def hand_over(self, host: Host) -> None:
         """Every effect on a host is its owner's: let that server go on. The handler returns None after this."""

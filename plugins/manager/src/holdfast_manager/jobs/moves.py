@@ -108,9 +108,9 @@ async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
     """Move one VM off a host that goes into maintenance; a hypervisor that cannot move it stops and starts it."""
     vm, permit = await job.manager.runs.newest(vm.id)
     left = job.desk.inventory.settings.number("ha.vm.start.timeout")
-    while vm.state == VmState.MIGRATING and permit is not None and await _moved_by_another(job, vm, permit):
+    while permit is not None and await _is_settled_soon(job, vm, permit):
         if left <= 0:
-            raise InvalidRequest("another order moves it, and that does not end")
+            raise InvalidRequest(f"it is {vm.state} by another order, and that does not end")
         await job.manager.hosts.pause(_LOOK_SECONDS)
         left -= _LOOK_SECONDS
         vm, permit = await job.manager.runs.newest(vm.id)
@@ -126,6 +126,13 @@ async def migrate_away(job: Job, vm: Vm, host: Host) -> None:
         await _move(job, vm, permit, host, None)
     except _AnothersHost as other:
         raise JobFailed(530, f"whether it was moved is found out by the owner of host {other.host.name}") from other
+
+
+async def _is_settled_soon(job: Job, vm: Vm, permit: Permit) -> bool:
+    """Whether somebody else starts or moves it at this moment: then it is looked at afresh when that has ended."""
+    if vm.state == VmState.STARTING:
+        return permit.state == PermitState.ISSUED
+    return vm.state == VmState.MIGRATING and await _moved_by_another(job, vm, permit)
 
 
 async def _move(job: Job, vm: Vm, permit: Permit, source: Host, wanted: Host | None) -> None:
