@@ -111,3 +111,18 @@ def test_values_that_mean_nothing_are_refused_in_one_line(
     assert main(words) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert environment.asked == []
+
+
+def test_whoever_breaks_off_the_wait_is_told_that_the_job_goes_on(
+    environment: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the program, not the order."""
+    environment.says("stopVirtualMachine", {"jobid": "j-1"})
+    environment.says("queryAsyncJobResult", {"jobstatus": 0})
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("holdfast_cli.client.time.sleep", interrupted)
+    assert main(["api", "stopVirtualMachine", "id=v"]) == 130
+    assert capsys.readouterr().err == "holdfast: job j-1 goes on; queryAsyncJobResult shows what comes of it\n"

@@ -78,11 +78,19 @@ def _call(client: Client, arguments: argparse.Namespace, parameters: dict[str, s
     # Queries about jobs show a job's id, too: they are answers, and nothing is to be awaited.
     if "jobid" not in answer or "jobstatus" in answer or arguments.no_wait:
         return answer
+    return awaited(client, str(answer["jobid"]), arguments.api_command, arguments.timeout)
+
+
+def awaited(client: Client, job: str, what: str, limit: float) -> Answer:
+    """Wait for a job, showing that on a terminal. Whoever breaks that off is told that the job goes on."""
     line = ProgressLine()
+    line.begin()
     try:
-        return client.wait(
-            str(answer["jobid"]), lambda _waited: line.show(arguments.api_command), limit=arguments.timeout
-        )
+        return client.wait(job, lambda _waited: line.show(what), limit=limit)
+    except KeyboardInterrupt:
+        line.clear()
+        print(f"holdfast: job {job} goes on; queryAsyncJobResult shows what comes of it", file=sys.stderr)
+        raise
     finally:
         line.clear()
 

@@ -6,11 +6,10 @@ import json
 from holdfast.commands.tables import table
 from holdfast.hooks.markers import hookimpl
 
-from holdfast_cli.api import add_output_options, refused
+from holdfast_cli.api import add_output_options, awaited, refused
 from holdfast_cli.client import ALL, Answer, ApiError, ApiUnreachable, Client
 from holdfast_cli.credentials import client_from
 from holdfast_cli.explain import find
-from holdfast_cli.progress import ProgressLine
 
 _WELL = "Ready"
 _MARGIN_SECONDS = 600.0
@@ -88,16 +87,8 @@ def _drill(client: Client, arguments: argparse.Namespace) -> int:
     host = _host(client, arguments.host)
     wanted = {} if arguments.level is None else {"level": arguments.level}
     job = client.call("runFenceDrill", hostid=host["id"], timeout=arguments.timeout, **wanted)["jobid"]
-    line = ProgressLine()
-    line.begin()
-    try:
-        told = client.wait(
-            str(job),
-            lambda _waited: line.show(f"fence drill of {host['name']}"),
-            limit=arguments.timeout + _MARGIN_SECONDS,
-        )["fencedrill"]
-    finally:
-        line.clear()
+    what = f"fence drill of {host['name']}"
+    told = awaited(client, str(job), what, arguments.timeout + _MARGIN_SECONDS)["fencedrill"]
     if arguments.json:
         print(json.dumps(told, indent=2))
         return 0
