@@ -234,3 +234,12 @@ def test_another_server_powers_the_host_on_when_the_first_one_dies(bed: Bed) -> 
     assert "was interrupted while level 1 was being tried; the host is on again" in _error(bed, job)
     assert bed.machine("h1").powered
     assert [row.job_status for row in bed.store.select(AsyncJob, Query(equal={"job_cmd": COMMAND}))] == [2]
+
+
+def test_of_two_drills_that_are_ordered_at_once_the_first_is_carried_out(bed: Bed) -> None:
+    """They do not refuse each other."""
+    first, second = _drill(bed), _drill(bed)
+    assert "another fence drill of host h1 is under way" in _error(bed, second)
+    ended = bed.outcome(first, 400.0)
+    assert ended.job_status == 1, ended.job_result
+    assert [order.detail for order in bed.orders("h1")] == ["OFF", "ON"]

@@ -272,7 +272,7 @@ async def _refuse_unless_empty(job: Job, host: Host) -> None:
             f"{name} is {host.resource_state}, not in Maintenance: a drill switches it off. Call "
             "prepareHostForMaintenance first"
         )
-    if await pending_drill(job, host, besides=job.row.id):
+    if await pending_drill(job, host, before=job.row.id):
         raise InvalidRequest(f"another fence drill of {name} is under way")
     live = await desk.memory.select(Permit, Query(equal={"host_id": host.id}, unequal={"state": PermitState.ENDED}))
     if live:
@@ -289,11 +289,14 @@ async def _refuse_unless_empty(job: Job, host: Host) -> None:
         raise InvalidRequest(f"{name} is not empty: its agent reports VMs that no table knows: {', '.join(running)}")
 
 
-async def pending_drill(job: Job, host: Host, besides: int = 0) -> bool:
-    """Whether a drill of the host is ordered or under way: its maintenance must not end meanwhile."""
+async def pending_drill(job: Job, host: Host, before: int = 0) -> bool:
+    """Whether a drill of the host is ordered or under way: its maintenance must not end meanwhile.
+
+    `before` is the job of a drill, which only those that were ordered before it stand in the way of.
+    """
     same = {"job_cmd": COMMAND, "host_id": host.id, "job_status": JobStatus.PENDING}
     found = await job.desk.memory.select(AsyncJob, Query(equal=same))
-    return any(row.id != besides for row in found)
+    return any(not before or row.id < before for row in found)
 
 
 HANDLERS: dict[str, Handler] = {COMMAND: _drill}
