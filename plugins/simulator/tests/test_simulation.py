@@ -1,14 +1,18 @@
 """The real manager in the simulated world: it does its work, the same way each time, and survives a crash anywhere."""
 
 import argparse
+import random
 from pathlib import Path
 
 import pytest
 from holdfast.errors import ConfigurationError
+from holdfast.hooks.store import Query
+from holdfast.model import Alert
 from holdfast_simulator import command
 from holdfast_simulator.checker import Violation
 from holdfast_simulator.command import SimulateCommand
 from holdfast_simulator.scenario import Fault, Randomness, Scenario, WorldSize, load_scenario
+from holdfast_simulator.schedule import random_faults
 from holdfast_simulator.session import Result, Session, run_scenario
 
 SCENARIOS = Path(__file__).with_name("scenarios")
@@ -80,6 +84,25 @@ def test_random_schedules_break_no_rule(first: int) -> None:
         assert [str(violation) for violation in result.violations] == [], f"seed {seed}: {result.scenario.faults}"
 
 
+@pytest.mark.slow
+def test_hosts_that_fall_silent_together_are_not_cut_for_it() -> None:
+    """A switch is lost, or all of them stand still, beside other faults: without a proof, the brake holds (S7)."""
+    held = 0
+    for seed in range(40):
+        chance = random.Random(seed)
+        lasts, kind = chance.uniform(20.0, 40.0), chance.choice(("isolate-host", "hang"))
+        hosts = chance.sample(range(1, 6), chance.randint(3, 5))
+        together = tuple(Fault(at=8.0, kind=kind, host=f"h{number}", lasts=lasts) for number in hosts)
+        world = WorldSize(hosts=5, servers=3, pools=2, vms=5, watchdog=chance.random() < 0.3)
+        scenario = Scenario(name="switch", duration=45.0, world=world, random=Randomness(faults=3, window=30.0))
+        session = Session(scenario.with_faults((*together, *random_faults(scenario, seed))), seed)
+        violations = session.run().violations
+        held += any(one.subject.startswith("ALERT.HA.BRAKE") for one in session.site.store.select(Alert, Query()))
+        session.close()
+        assert [str(violation) for violation in violations] == [], f"seed {seed}"
+    assert held > 20
+
+
 def test_a_session_leaves_nothing_behind() -> None:
     """Crashed servers too: their tasks and half-finished calls are freed without a sound."""
     scenario = POWER_LOSS.with_faults(
@@ -123,8 +146,6 @@ def test_a_failing_seed_is_shrunk_and_written_down(
     scenario = Scenario(name="quick", random=Randomness(faults=3))
 
     def fails(candidate: Scenario, seed: int | None = None) -> Result:
-        from holdfast_simulator.schedule import random_faults
-
         faults = candidate.faults or random_faults(scenario, seed or 0)
         broken = [Violation("S1", 1.0, "two runs")] if seed == 5 and faults else []
         return Result(candidate.with_faults(faults), seed or 0, broken)
