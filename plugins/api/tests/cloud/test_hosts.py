@@ -4,7 +4,7 @@ import json
 
 import pytest
 from holdfast.hooks.store import Insert
-from holdfast.model import HaConfig, Host, HostDetail, HostTag, ManagementServer, Oobm, Permit, Vm, Work
+from holdfast.model import AsyncJob, HaConfig, Host, HostDetail, HostTag, ManagementServer, Oobm, Permit, Vm, Work
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -318,3 +318,17 @@ def test_words_are_found_in_any_letter_case(cloud):
         assert cloud.names("listHosts", **wanted) == ["ablecube31"], wanted
     assert cloud.names("listClusters", hypervisor="SIMULATOR") == ["c1"]
     assert cloud("listHosts", type="storage") == {}
+
+
+def test_a_host_is_not_removed_in_the_middle_of_a_fence_drill(cloud, cluster):
+    """The drill would end between OFF and ON, and leave it off."""
+    host = cloud.host(cluster)
+    row = cloud.row(Host, host["id"])
+    cloud.set(row, resource_state="Maintenance")
+    [job] = cloud.store.commit(
+        [Insert(AsyncJob(uuid="d", user_id=1, account_id=1, job_cmd="runFenceDrill", host_id=row.id))]
+    )
+    code, text = cloud.refused("deleteHost", id=host["id"])
+    assert (code, "a fence drill of host ablecube31 is under way" in text) == (536, True)
+    cloud.set(cloud.store.get(AsyncJob, job), job_status=1)
+    assert cloud("deleteHost", id=host["id"]) == {"success": True}

@@ -6,11 +6,13 @@ from holdfast.errors import Conflict, InvalidRequest
 from holdfast.hooks.store import Change, Delete, Insert, Query, Update
 from holdfast.model import (
     MAINTENANCE_STATES,
+    AsyncJob,
     HaConfig,
     Host,
     HostDetail,
     HostStatus,
     HostTag,
+    JobStatus,
     Oobm,
     Permit,
     PermitState,
@@ -245,6 +247,9 @@ def _refuse_needed(call: Call, host: Host) -> None:
     there = residents(call, [host.id])
     if there:
         raise Conflict(f"VM {there[0].name} is {there[0].state} on host {host.name}: stop it or migrate it first")
+    drill = {"job_cmd": "runFenceDrill", "host_id": host.id, "job_status": JobStatus.PENDING}
+    if call.store.count(AsyncJob, Query(equal=drill)):
+        raise Conflict(f"a fence drill of host {host.name} is under way: wait until it ends, or the host may stay off")
     if host.resource_state in MAINTENANCE_STATES:
         return
     if host.resource_state != ResourceState.DISABLED:
