@@ -62,7 +62,7 @@ def test_a_replica_that_is_not_let_in_gets_the_password_anew(made: SimpleNamespa
 def test_data_that_would_be_lost_is_refused(made: SimpleNamespace) -> None:
     """With its databases, and what the first server has not."""
     other = Facts(made.server(2, gtid="0-2-7"), ("shop",))
-    with pytest.raises(InvalidRequest, match=r"nothing was changed: db2:3306 holds data \(shop\).*0-2:1-7.*lost"):
+    with pytest.raises(InvalidRequest, match=r"nothing was changed: db2:3306 holds data .shop..*\(up to 0-2-7\).*lost"):
         plan([_fresh(made, 1, data=True), other], WISH)
     imported = Facts(made.server(2, gtid=""), ("shop",))
     with pytest.raises(InvalidRequest, match="unknown origin"):
