@@ -35,7 +35,7 @@ from holdfast_simulator.session import Session
 from holdfast_simulator.site import ServerLife
 from holdfast_simulator.world.guests import Guest
 from holdfast_simulator.world.happenings import What
-from holdfast_simulator.world.network import DATABASE
+from holdfast_simulator.world.network import AGENT, DATABASE
 
 
 class Stage:
@@ -221,6 +221,22 @@ def test_s7_a_host_that_is_dead_by_proof_is_not_in_doubt(stage: Stage) -> None:
     stage.site.run(15)
     stage.world.host("h2").power_off("test")
     stage.mark("h2", "Fenced")
+    stage.mark("h1", "Fencing")
+    stage.cut("h1")
+    assert stage.rules() == set()
+
+
+def test_s7_a_host_that_its_owner_hears_is_not_in_doubt(stage: Stage) -> None:
+    """Though the server that cuts another one does not hear it."""
+    stage.site.run(5)
+    stage.world.coordinator.release(stage.lease, ("h3",))
+    other = stage.world.coordinator.join("ms2", 1e6)
+    assert not isinstance(other, float)
+    stage.world.coordinator.claim(other, ("h3",))
+    stage.world.network.set_up(AGENT, "h3", "ms1", False)
+    for name in ("h1", "h2"):
+        stage.world.host(name).hang()
+    stage.site.run(15)
     stage.mark("h1", "Fencing")
     stage.cut("h1")
     assert stage.rules() == set()

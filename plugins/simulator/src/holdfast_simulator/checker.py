@@ -42,7 +42,6 @@ from holdfast_simulator.world.network import COORDINATOR, DATABASE
 from holdfast_simulator.world.world import World
 
 R = TypeVar("R", bound=Row)
-_FENCED = Query(equal={"ha_state": HAState.FENCED})
 _SLACK = 0.05
 """Seconds that a message and a clock's drift may take."""
 _GRANTING = 15.0
@@ -78,10 +77,12 @@ class Checker:
         self._names = {row.id: row.uuid for row in self._hosts.values()}
         self._vms = {row.id: row.uuid for row in store.select(Vm, Query())}
         self._offs: dict[str, float] = {}
+        self._owned_since: dict[str, float] = {}
         self._checks: dict[What, Callable[[Happening], None]] = {
             What.SENT: self._sent,
             What.GUEST_BEGAN: self._guest_began,
             What.SELF_FENCED: self._self_fenced,
+            What.CLAIMED: self._claimed,
         }
         world.chronicle.watchers.append(self._happened)
         store.observers.append(self._committed)
@@ -96,6 +97,9 @@ class Checker:
         check = self._checks.get(event.what)
         if check is not None:
             check(event)
+
+    def _claimed(self, event: Happening) -> None:
+        self._owned_since |= dict.fromkeys(event.data, event.at)
 
     # --- S1: runs and permits
 
@@ -299,16 +303,21 @@ class Checker:
         if event.at - self._offs.get(event.host, -1e9) < 120.0:
             return
         of_cluster = [uuid for uuid, row in self._hosts.items() if row.cluster_id == cluster]
-        # Hosts in doubt: one that is fenced is dead by proof, and says nothing of what the others' silence comes from.
-        fenced = {self._names[row.resource_id] for row in self._store.select(HaConfig, _FENCED)}
-        grace, server = self._wellbeing.grace, event.server
-        silent = [
-            uuid for uuid in of_cluster if self._wellbeing.silent_for(uuid, server) > grace and uuid not in fenced
-        ]
+        silent = [uuid for uuid in of_cluster if self._in_doubt(uuid, event)]
         fraction = self._settings.number("ha.brake.fraction") * len(of_cluster)
         allowed = max(self._settings.whole("ha.brake.min.hosts"), fraction)
         if len(silent) > allowed and self._world.host(event.host).powered:
             self.report("S7", f"{event.server} cut {event.host} while {silent} are silent, of {len(of_cluster)} hosts")
+
+    def _in_doubt(self, uuid: str, cut: Happening) -> bool:
+        """Whether its owner has not heard a host for long. One that is fenced is dead by proof, and says nothing of
+        what the others' silence comes from."""
+        (config,) = self._store.select(HaConfig, Query(equal={"resource_id": self._hosts[uuid].id}))
+        if config.ha_state == HAState.FENCED:
+            return False
+        owner = (self._world.coordinator.holder(uuid) or (cut.server,))[0]
+        owned = cut.at - self._owned_since.get(uuid, -1e9)
+        return min(self._wellbeing.silent_for(uuid, owner), owned) > self._wellbeing.grace
 
     # --- S11
 
