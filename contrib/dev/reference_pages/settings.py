@@ -45,8 +45,10 @@ def _allowed(setting: Setting) -> str:
         return ", ".join(setting.words)
     if setting.kind == "bool":
         return "true, false"
+    if setting.kind == "text":
+        return "text" if setting.high is None else f"text of at most {setting.high:g} characters"
     if setting.low is None and setting.high is None:
-        return "text" if setting.kind == "text" else "any number"
+        return "any number"
     low = "" if setting.low is None else f"{setting.low:g}"
     high = "" if setting.high is None else f"{setting.high:g}"
     return f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
