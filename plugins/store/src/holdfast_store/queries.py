@@ -16,12 +16,11 @@ from holdfast.model.rows import Row
 from holdfast_store.columns import column_of
 from holdfast_store.encoding import Encoding
 from holdfast_store.kinds import ESCAPE, Kind, Term, statement_of, value_name
-from holdfast_store.tables import TABLES, raw_columns
 
 _BOUND_VALUES = 5_000
 """Values of a list that are sent as parameters. Whole numbers beyond that are written into the statement, because
 databases limit the number of parameters (SQLite: 32,766)."""
-_SPECIAL = re.compile(f"[{ESCAPE}%_]")
+_SPECIAL, _ESCAPED = re.compile(f"[{ESCAPE}%_]"), rf"{ESCAPE}\g<0>"
 _KEPT = 1_000
 """Statements; those that were not asked for the longest go. The API's lists alone could ask in millions of ways."""
 
@@ -39,15 +38,6 @@ class Queries:
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
         self._statement = lru_cache(_KEPT)(statement_of)
-        self._one: dict[type[Row], sa.Select[Any]] = {}
-
-    def one(self, record: type[Row], row_id: int) -> Asked:
-        """The row with this id."""
-        found = self._one.get(record)
-        if found is None:
-            found = sa.select(*raw_columns(record)).where(TABLES[record].c.id == sa.bindparam("row_id"))
-            self._one[record] = found
-        return Asked(found, {"row_id": row_id})
 
     def rows(self, record: type[Row], query: Query) -> Asked:
         """The matching rows in order."""
@@ -84,7 +74,7 @@ class Queries:
         for name, several in query.among.items():
             yield self._among(record, name, several)
         for text, names in query.containing.items():
-            yield Term("containing", tuple(names)), f"%{_SPECIAL.sub(_escaped, text.lower())}%"
+            yield Term("containing", tuple(names)), f"%{_SPECIAL.sub(_ESCAPED, text.lower())}%"
 
     def _among(self, record: type[Row], name: str, values: Sequence[Any]) -> tuple[Term, list[Any]]:
         encoded = {self._encoded(record, name, value) for value in values}
@@ -99,7 +89,3 @@ class Queries:
         if column.kind == "secret":
             raise StoreError(f"{column.place} is encrypted: it can be asked for as None or not None only")
         return self._encoding.encoder(record, name)(value)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return ESCAPE + found[0]

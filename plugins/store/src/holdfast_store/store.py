@@ -61,7 +61,7 @@ class SqlStore(Store):
         """The row with this id, or None."""
         if not 0 < row_id <= _LARGEST_ID:
             return None
-        raw = self._read(record, self._queries.one(record, row_id))
+        raw = self._read(record, self._queries.rows(record, Query(equal={"id": row_id})))
         rows = self._reader(record).rows(raw)
         return rows[0] if rows else None
 
