@@ -14,7 +14,6 @@ from holdfast.model import (
     AsyncJob,
     HAState,
     Host,
-    JobStatus,
     Oobm,
     Opinion,
     Permit,
@@ -294,9 +293,7 @@ async def pending_drill(job: Job, host: Host, before: int = 0) -> bool:
 
     `before` is the job of a drill, which only those that were ordered before it stand in the way of.
     """
-    same = {"job_cmd": COMMAND, "host_id": host.id, "job_status": JobStatus.PENDING}
-    found = await job.desk.memory.select(AsyncJob, Query(equal=same))
-    return any(not before or row.id < before for row in found)
+    return any(not before or row.id < before for row in await job.pending(COMMAND, host_id=host.id))
 
 
 HANDLERS: dict[str, Handler] = {COMMAND: _drill}

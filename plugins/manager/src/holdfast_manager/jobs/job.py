@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.hooks.store import Query, Update
-from holdfast.model import AsyncJob, Host, Vm
+from holdfast.model import AsyncJob, Host, JobStatus, Vm
 
 from holdfast_manager.desk import Desk
 
@@ -56,6 +56,11 @@ class Job:
     def _named(self, key: str) -> str:
         """What names a row that is not there at all."""
         return self.row.instance_uuid or str(self.info.get(key, ""))
+
+    async def pending(self, *commands: str, **equal: Any) -> list[AsyncJob]:
+        """Jobs with one of these commands that have not ended, perhaps this one among them; `equal` as in a `Query`."""
+        query = Query(equal={"job_status": JobStatus.PENDING, **equal}, among={"job_cmd": commands})
+        return await self.desk.memory.select(AsyncJob, query)
 
     async def hand_over(self, host: Host) -> None:
         """Every effect on a host is its owner's: let that server go on. The handler returns None after this."""

@@ -5,11 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, NoCapacity, Unsupported
-from holdfast.hooks.store import Insert, OwnedBy, Query, Update
+from holdfast.hooks.store import Insert, OwnedBy, Update
 from holdfast.model import (
     AsyncJob,
     Host,
-    JobStatus,
     Json,
     Permit,
     PermitGrant,
@@ -78,8 +77,7 @@ def _moved_by(job: Job) -> object:
 
 async def _moved_by_another(job: Job, vm: Vm, new: Permit) -> bool:
     """Whether another job, which has not ended, makes this move: what it does is not lost, and not ours to end."""
-    query = Query(equal={"job_status": JobStatus.PENDING}, among={"job_cmd": _MOVERS})
-    others = [row for row in await job.desk.memory.select(AsyncJob, query) if row.id != job.row.id]
+    others = [row for row in await job.pending(*_MOVERS) if row.id != job.row.id]
     return any(from_json(row.step) == _step(vm, new.run_epoch) for row in others)
 
 

@@ -3,8 +3,7 @@
 import json
 
 from holdfast.errors import InvalidRequest
-from holdfast.hooks.store import Query
-from holdfast.model import AsyncJob, JobStatus, Permit, PermitState, Vm, VmState
+from holdfast.model import AsyncJob, Permit, PermitState, Vm, VmState
 
 from holdfast_manager.jobs.job import Job
 
@@ -29,9 +28,7 @@ async def once_stopped(job: Job) -> tuple[Vm, Permit | None]:
 
 
 async def _pending_stops(job: Job, vm: Vm) -> list[int]:
-    query = Query(equal={"job_status": JobStatus.PENDING}, among={"job_cmd": _STOPS})
-    found = await job.desk.memory.select(AsyncJob, query)
-    return [one.id for one in found if one.instance_uuid == vm.uuid or _vm_id(one) == vm.id]
+    return [one.id for one in await job.pending(*_STOPS) if one.instance_uuid == vm.uuid or _vm_id(one) == vm.id]
 
 
 def _vm_id(job: AsyncJob) -> object:
