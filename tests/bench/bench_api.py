@@ -6,7 +6,6 @@ A server process of its own with the shipped API service and store, SQLite file;
 its CPU. One client, one call after the other. --full: more calls, and a cloud of 1,000 hosts and 20,000 VMs too.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any
 from cloud import fill, open_store
 from holdfast_cli.client import Client, keys_by_login
 from holdfast_cli.server_process import ServerProcess
-from measuring import show, spread
+from measuring import options, show, spread
 
 _CALLS: Mapping[str, dict[str, Any]] = {
     "listCapabilities": {},
@@ -33,11 +32,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def main() -> None:
     """Print CPU and waiting time of each call, for a small and a large cloud."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=20)
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = options(__doc__, 20)
     sizes = [(3, 3), (100, 20), (1000, 20)] if given.full else [(3, 3), (100, 20)]
     for hosts, vms in sizes:
         with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

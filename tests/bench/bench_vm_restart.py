@@ -6,7 +6,6 @@ The clock starts with the kill, and ends when a new QEMU of the VM exists, and w
 first instruction. Agent and hosts are processes of this machine, so that its other work counts too. --full: 30 kills.
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -20,11 +19,9 @@ sys.path[:0] = [str(ROOT / "tests" / "integration" / "kvm"), str(ROOT / "tests" 
 
 def main() -> None:
     """Print medians and spreads."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    from measuring import options, show, spread
+
+    given = options(__doc__, 5)
     if os.geteuid() != 0:
         print("bench_vm_restart: NOT RUN: it needs root, for namespaces")
         return
@@ -33,7 +30,6 @@ def main() -> None:
     need_packages()
     from holdfast_lab.guest.image import guest_image
     from kvm_site import KvmSite, until
-    from measuring import show, spread
 
     gone, runs = [], []
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

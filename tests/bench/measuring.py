@@ -1,5 +1,6 @@
 """What the benchmarks of whole processes have in common: CPU and memory of this process, medians and spreads."""
 
+import argparse
 import json
 import resource
 import statistics
@@ -32,6 +33,15 @@ def spread(values: Iterable[float], digits: int = 3) -> str:
     if not found:
         return "-"
     return f"{statistics.median(found):.{digits}f} ({found[0]:.{digits}f}..{found[-1]:.{digits}f})"
+
+
+def options(description: str | None, repeat: int) -> argparse.Namespace:
+    """What the command line says: `repeat` unless it is given, `full` and `json`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=repeat)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
