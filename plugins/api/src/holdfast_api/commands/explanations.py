@@ -10,7 +10,7 @@ from holdfast_api.fields import Answer
 from holdfast_api.registry import Parameter, command
 from holdfast_api.responses.certificates import certificates_that_end
 from holdfast_api.responses.explanations import permit_history, story, work_item
-from holdfast_api.responses.host_ha import ha_by_host, ha_now, live_part
+from holdfast_api.responses.host_ha import ha_beside, ha_by_host, live_part
 from holdfast_api.responses.out_of_band import fence_readiness, oobm_answer
 from holdfast_api.switches import HA, devices_of, switched_off
 
@@ -33,7 +33,8 @@ def explain_host_ha(call: Call) -> Answer:
     host = call.row("id", Host)
     row, devices = ha_by_host(call, [host.id]).get(host.id), devices_of(call, host)
     newest = Query(equal={"host_id": host.id}, order=("-id",), limit=_TRANSITIONS)
-    return ha_now(call, row, host, host.uuid) | {
+    live = live_part(call, "manager.explain_host", host.uuid)
+    return ha_beside(row, live, host.uuid) | {
         "hostname": host.name,
         "state": str(host.status),
         "resourcestate": str(host.resource_state),
@@ -52,7 +53,7 @@ def explain_host_ha(call: Call) -> Answer:
             *zone_warnings(call, [host.data_center_id]).values(),
             *certificates_that_end(call, [host]).values(),
         ],
-        "live": live_part(call, "manager.explain_host", host.uuid),
+        "live": live,
     }
 
 

@@ -44,15 +44,23 @@ def ha_answer(row: HaConfig | None, host_uuid: str = "") -> Answer:
 
 
 def ha_now(call: "Call", row: HaConfig | None, host: Host, host_uuid: str = "") -> Answer:
-    """`ha_answer`, with what a host in doubt waits for at this moment, if a manager of this process watches it.
+    """`ha_answer`, with what a host in doubt waits for at this moment, if a manager of this process watches it."""
+    return ha_beside(row, live_part(call, "manager.explain_host", host.uuid) if _in_doubt(row) else None, host_uuid)
+
+
+def ha_beside(row: HaConfig | None, live: Answer | None, host_uuid: str = "") -> Answer:
+    """The same beside the live part of an explanation.
 
     What is stored was true when the host last took a step: its seconds have gone by since.
     """
     shown = ha_answer(row, host_uuid)
-    if row is None or row.ha_state not in _IN_DOUBT:
+    if live is None or "state" not in live or not _in_doubt(row):
         return shown
-    live = live_part(call, "manager.explain_host", host.uuid) or {}
-    return shown | {"waitingfor": live["waitingfor"] or None} if "state" in live else shown
+    return shown | {"waitingfor": live["waitingfor"] or None}
+
+
+def _in_doubt(row: HaConfig | None) -> bool:
+    return row is not None and row.ha_state in _IN_DOUBT
 
 
 def live_part(call: "Call", name: str, uuid: str) -> Answer | None:
